@@ -1,0 +1,130 @@
+# `make` alone lists the targets. Wanted: make and Python 3.12 or newer; PYTHON=... names one, else PATH is searched.
+# Everything is installed into .venv from the locks; nothing outside this folder is changed.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run test test-all lint format lock clean find-python
+
+# What a shell may have set for other projects must not reach ours.
+unexport PYTHONHOME PYTHONPATH PYTHONSTARTUP PYTHONWARNINGS PYTHONOPTIMIZE PYTHONASYNCIODEBUG PIP_PREFIX PIP_TARGET
+export PIP_USER := 0
+
+PY := .venv/bin/python
+PYTHON_NAMES := python3.14 python3.13 python3.12 python3 python
+IS_NEW := import sys; sys.exit(sys.version_info < (3, 12))
+IS_WHOLE := import ensurepip, ssl, venv
+VERSION := import platform; print(platform.python_version())
+
+# An environment is whole when it has the stamp of its lock, whose name changes with the lock. Stamps in an environment
+# that does not run, or that was made with another Python than the one now asked for, are removed.
+checksum = $(shell cksum < $(1) | cut -d ' ' -f 1)
+RUN_STAMP := .venv/.run-$(call checksum,requirements.txt)
+DEV_STAMP := .venv/.dev-$(call checksum,requirements-dev.txt)
+$(shell have=$$($(PY) -c '$(VERSION)' 2>/dev/null) && \
+	{ [ -z '$(PYTHON)' ] || [ "$$('$(PYTHON)' -c '$(VERSION)' 2>/dev/null)" = "$$have" ]; } \
+	|| rm -f .venv/.run-* .venv/.dev-*)
+
+# Sets $python. A pyenv shim may exist and yet not run, so every candidate is tried, in every folder of PATH.
+FIND_PYTHON = python=; bare=; \
+	try() { \
+		"$$1" -c '$(IS_NEW)' >/dev/null 2>&1 || return 1; \
+		if "$$1" -c '$(IS_WHOLE)' >/dev/null 2>&1; then python=$$1; else bare=$$1; return 1; fi; }; \
+	search() { \
+		for name in $(PYTHON_NAMES); do \
+			IFS=:; \
+			for folder in $$PATH; do \
+				if [ -x "$$folder/$$name" ] && try "$$folder/$$name"; then return; fi; \
+			done; \
+			unset IFS; \
+		done; }; \
+	if [ -n '$(PYTHON)' ]; then try '$(PYTHON)'; else search; fi; unset IFS; \
+	if [ -z "$$python" ]; then \
+		if [ -n "$$bare" ]; then echo "$$bare is new enough, but cannot make environments (venv, ensurepip or ssl is missing)."; \
+		elif [ -n '$(PYTHON)' ]; then echo 'PYTHON=$(PYTHON) is not a Python 3.12 or newer that runs.'; \
+		else echo "No Python 3.12 or newer runs here (tried: $(PYTHON_NAMES))."; fi; \
+		echo "Install one, then run make again:"; \
+		echo "  Debian 13, Ubuntu 24.04 or newer   sudo apt install python3 python3-venv"; \
+		echo "  macOS                              brew install python@3.13"; \
+		echo "  anywhere                           pyenv install 3.13    or    uv python install 3.13"; \
+		echo "or name one: make PYTHON=/path/to/python3.13 ..."; \
+		exit 1; \
+	fi >&2
+
+NEW_VENV = $(FIND_PYTHON); \
+	echo "Making .venv with Python $$("$$python" -c '$(VERSION)')"; \
+	"$$python" -m venv --clear .venv
+
+INSTALL = echo "Installing $(1) into .venv"; \
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r $(1) >.venv/pip.log 2>&1 \
+	|| { cat .venv/pip.log >&2; exit 1; }
+
+$(RUN_STAMP):
+	@$(NEW_VENV)
+	@$(call INSTALL,requirements.txt)
+	@touch $@
+
+# The tools go on top of an environment that `make run` made, which may be serving; after anything else it is made anew.
+$(DEV_STAMP):
+	@if [ ! -e $(RUN_STAMP) ] || [ -n "$$(ls -d .venv/.dev-* 2>/dev/null)" ]; then $(NEW_VENV); fi
+	@touch .venv/.dev-begun
+	@$(call INSTALL,requirements-dev.txt)
+	@rm .venv/.dev-begun
+	@touch $(RUN_STAMP) $@
+
+find-python:
+	@$(FIND_PYTHON); echo "$$python"
+
+help: ## list the targets
+	@echo "make run              with no backend configured: the demo backend; ARGS=... adds arguments"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 22
+
+HAS_BACKEND := import os, sys; from gateway.setting_sources import read_settings; \
+	sys.exit(not read_settings(os.environ).get("OPENAI_API_BASE_URL", "").strip())
+
+run: $(RUN_STAMP)
+	@if $(PY) -c '$(HAS_BACKEND)' 2>/dev/null; then exec $(PY) -m gateway $(ARGS); \
+	else exec $(PY) -m gateway --demo $(ARGS); fi
+
+# The settings of whoever runs the tests, and those of the SDKs, are not the tests' own; nor is a proxy on the way to them.
+FOREIGN := import os; from gateway.config import settings; names = {row.name for row in settings()}; \
+	print(*(name for name in os.environ if name in names \
+	or name.startswith(("OPENAI_", "OLLAMA_", "PROXY_", "PYTEST_", "COVERAGE_"))))
+CLEAN_ENVIRONMENT = unset ALL_PROXY all_proxy $$($(PY) -c '$(FOREIGN)'); \
+	NO_PROXY="127.0.0.1,localhost,::1$${NO_PROXY:+,$$NO_PROXY}"; no_proxy=$$NO_PROXY; export NO_PROXY no_proxy
+
+GATE = $(PY) -m coverage report --format=total --fail-under=$(1) --include='$(2)' >/dev/null \
+	|| { $(PY) -m coverage report --fail-under=$(1) --include='$(2)'; exit 1; }
+
+LINT_IMPORTS := from importlinter.cli import lint_imports_command; lint_imports_command()
+
+lint: $(DEV_STAMP) ## check style, types and imports
+	@echo "ruff check" && $(PY) -m ruff check --quiet .
+	@echo "ruff format" && $(PY) -m ruff format --quiet --check .
+	@echo "mypy" && $(PY) -m mypy --no-error-summary
+	@echo "import contracts" && log=$$($(PY) -c '$(LINT_IMPORTS)' --no-logo 2>&1) || { echo "$$log"; exit 1; }
+
+test: lint ## lint, then all tests but the slow ones, with coverage (at most 5 minutes)
+	@echo "pytest"
+	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q -m "not slow" --cov --cov-report=
+	@echo "coverage: codecs 95 %, all 90 %"
+	@$(call GATE,95,gateway/codecs/*)
+	@$(call GATE,90,gateway/*)
+
+test-all: $(DEV_STAMP) ## the slow tests, which `make test` leaves out (at most 15 minutes)
+	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q -m slow
+
+format: $(DEV_STAMP) ## repair style where a tool can
+	@$(PY) -m ruff check --quiet --fix-only .
+	@$(PY) -m ruff format .
+
+LOCK = $(PY) -m uv pip compile --quiet --universal --python-version 3.12 --python $(PY) --no-python-downloads --no-build \
+	--generate-hashes --custom-compile-command "make lock" pyproject.toml
+
+lock: $(DEV_STAMP) ## renew requirements.txt and requirements-dev.txt from pyproject.toml
+	@$(LOCK) --upgrade --extra dev -o requirements-dev.txt
+	@$(LOCK) --upgrade -c requirements-dev.txt -o requirements.txt
+
+clean: ## remove .venv and everything else that make and the tools made
+	@rm -rf .venv .coverage .coverage.* htmlcov build dist *.egg-info
+	@rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find gateway tests -name __pycache__ -type d -prune -exec rm -rf {} +

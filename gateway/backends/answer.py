@@ -1,0 +1,172 @@
+"""Answer: one backend's answer being read: bytes to events, under the clocks."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from time import monotonic_ns
+
+import aiohttp
+
+from gateway.backends.watchdog import Watchdog
+from gateway.codecs.contract import BackendReader, Target
+from gateway.codecs.events import End, Event, Failure, Finish, Raw, Usage
+from gateway.errors import ProxyException, UpstreamConnectionError, UpstreamTimeoutError
+from gateway.exchange import Exchange
+
+USAGE_WAIT_S = 2.0
+"""How long to wait for usage after a finish reason when the backend does not say [DONE]."""
+REUSE_WAIT_S = 0.5
+"""How long to wait, after [DONE], for the end of the body that lets the connection be used again."""
+
+
+class Answer:
+    """The events of one answer, a batch a read. Nothing of it was shown before `begin` found its first output."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        target: Target,
+        response: aiohttp.ClientResponse,
+        reader: BackendReader,
+        *,
+        idle_s: float,
+        total_s: float | None,
+        clean: Callable[[ProxyException], None],
+    ) -> None:
+        self.target = target
+        self.headers = response.headers
+        self.reader = reader
+        self._exchange = exchange
+        self._response = response
+        self._idle_s = idle_s
+        self._total_s = total_s
+        self._watchdog = Watchdog(self._expire)
+        self._first: list[Event] | None = None
+        self._clean = clean
+        self._over = False
+        self._complete = False
+        self._timeout: UpstreamTimeoutError | None = None
+
+    async def begin(self, wait_s: float) -> None:
+        """Read up to the first output, for at most `wait_s`. Raises the failure if there is one before it."""
+        self._watchdog.expect("total" if self._total_s is not None else "first_token", wait_s)
+        events: list[Event] = []
+        while not _shows(events):
+            batch = await self._read()
+            if batch is None:
+                break
+            events += batch
+        failure = events[-1] if events else None
+        if isinstance(failure, Failure) and not _shows(events[:-1]):
+            raise failure.error
+        self._exchange.first_output_ns = monotonic_ns()
+        self._first = events
+        self._pause()
+
+    async def next(self) -> list[Event] | None:
+        """Return the next batch of events, None after the last. A Failure is an event here; nothing is raised for it."""
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        self._expect_more()
+        batch = await self._read()
+        self._pause()
+        return batch
+
+    async def close(self) -> None:
+        """Give the connection back when the answer was read to its end; close it otherwise: the backend stops working."""
+        self._watchdog.close()
+        content = self._response.content
+        try:
+            if self._complete and not content.at_eof():
+                with suppress(TimeoutError, aiohttp.ClientError, ConnectionError):
+                    async with asyncio.timeout(REUSE_WAIT_S):
+                        while await content.readany():
+                            pass
+        finally:
+            if self._complete and content.at_eof():
+                self._response.release()
+            else:
+                self._response.close()
+
+    async def _read(self) -> list[Event] | None:
+        """Read until there are events; return None when there are no more."""
+        content = self._response.content
+        reader = self.reader
+        progress = reader.progress
+        while not self._over:
+            try:
+                data = await content.readany()
+            except (aiohttp.ClientError, ConnectionError, UpstreamTimeoutError) as error:
+                return self._ended(reader.finish(self._end_of(error), monotonic_ns()))
+            if not data:
+                return self._ended(reader.finish(End.CLEAN, monotonic_ns()))
+            self._exchange.received_bytes += len(data)
+            events = reader.feed(data, monotonic_ns())
+            if reader.ended:
+                return self._ended(events)
+            if events:
+                return events
+            if reader.progress != progress:
+                progress = reader.progress
+                self._expect_more()
+        return None
+
+    def _expect_more(self) -> None:
+        """Start the clock of silence, or after a finish reason the short one for usage; a plain answer keeps its total."""
+        if self._total_s is None:
+            self._watchdog.expect("idle", USAGE_WAIT_S if self.reader.finished else self._idle_s)
+
+    def _pause(self) -> None:
+        if self._total_s is None:
+            self._watchdog.pause()
+
+    def _end_of(self, error: Exception) -> End:
+        """Tell how the body ended; a clock that ran out after the finish reason is no failure."""
+        if isinstance(error, UpstreamTimeoutError):
+            self._timeout = error
+            return End.CANCELLED
+        return End.CUT
+
+    def _ended(self, events: list[Event]) -> list[Event]:
+        self._over = True
+        if self._timeout is not None and not self.reader.finished:
+            events = [Failure(self._timeout)]
+        for event in events:
+            if isinstance(event, Usage):
+                self._exchange.prompt_tokens = event.prompt_tokens
+                self._exchange.completion_tokens = event.completion_tokens
+            elif isinstance(event, Finish):
+                self._complete = True
+            elif isinstance(event, Failure):
+                self._clean(event.error)
+        return events
+
+    def _expire(self, error: UpstreamTimeoutError) -> None:
+        """Wake the read that waits: the connection itself is closed by `close`."""
+        self._response.content.set_exception(error)
+
+
+def _shows(events: list[Event]) -> bool:
+    """Tell whether a batch holds output, or the end of an answer without any."""
+    for event in events:
+        if isinstance(event, Finish | Failure) or (not isinstance(event, Usage | Raw)):
+            return True
+        if isinstance(event, Raw) and event.content:
+            return True
+    return False
+
+
+def connection_error(error: Exception, backend: str) -> ProxyException:
+    """Return our error for one of aiohttp's, raised before any byte of an answer was received."""
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return UpstreamTimeoutError(f"the backend {backend!r} could not be connected to in time", clock="connect")
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return UpstreamConnectionError(f"the name of the backend {backend!r} cannot be resolved", phase="connect")
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError | aiohttp.ServerFingerprintMismatch):
+        return UpstreamConnectionError(f"the TLS certificate of the backend {backend!r} was refused", phase="tls")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return UpstreamConnectionError(f"the backend {backend!r} cannot be reached", phase="connect")
+    if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | ConnectionError):
+        return UpstreamConnectionError(f"the backend {backend!r} closed the connection without an answer", phase="reset")
+    return UpstreamConnectionError(f"the backend {backend!r} answered in broken HTTP", phase="protocol")

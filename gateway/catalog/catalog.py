@@ -1,0 +1,128 @@
+"""The catalog: which models there are, and which one a client means by a name."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextvars import Context
+from hashlib import sha256
+from typing import Any
+
+from gateway.catalog.listing import KeptListing, Listing
+from gateway.catalog.names import NameTable, without_latest
+from gateway.codecs.contract import Profile, Target
+from gateway.codecs.models import ModelInfo, unlisted_model
+from gateway.errors import TranslationError, UpstreamError
+
+MAX_KEYS = 128
+"""How many clients' lists are kept where each client has a key of its own; the one unused for longest goes first."""
+
+
+class Catalog:
+    """The models of one backend, under the names that clients use.
+
+    `fetch` reads the backend's list with a client's key; `profile_of` gives the profile for a model's `owned_by`;
+    `mapping` has public names and what they stand for; `per_client_key`: what is listed depends on the client's key.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[str | None], Awaitable[tuple[ModelInfo, ...]]],
+        *,
+        backend_name: str,
+        profile_of: Callable[[str], Profile],
+        mapping: Mapping[str, str],
+        default_model: str | None,
+        cache_ttl_s: float,
+        per_client_key: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._fetch = fetch
+        self._backend_name = backend_name
+        self._profile_of = profile_of
+        self._mapping = NameTable(dict(mapping))
+        self._default_model = default_model
+        self._cache_ttl_s = cache_ttl_s
+        self._per_client_key = per_client_key
+        self._clock = clock
+        self._kept: OrderedDict[bytes, KeptListing] = OrderedDict()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def resolve(self, name: str, client_key: str | None) -> list[Target]:
+        """Return where a request for `name` can go; nowhere when nobody serves it."""
+        model = await self.find(name, client_key)
+        if model is None:
+            return []
+        return [Target(backend=self._backend_name, model=model.id, profile=self._profile_of(model.owned_by))]
+
+    async def find(self, name: str, client_key: str | None) -> ModelInfo | None:
+        """Return the model that answers to `name`: a mapped one, a listed one, else DEFAULT_MODEL; None without one.
+
+        Where the list cannot be read any name is taken for a model, and the backend decides.
+        """
+        try:
+            listing = await self._listing(client_key)
+        except (UpstreamError, TranslationError):
+            listing = None
+        name = name.strip()
+        if (model := self._lookup(name, listing)) is not None:
+            return model
+        if name and listing is None:
+            # `:latest` is what Ollama's clients add to a name without a tag: no backend knows it.
+            return unlisted_model(without_latest(name))
+        if self._default_model is None:
+            return None
+        return self._lookup(self._default_model, listing) or unlisted_model(self._default_model)
+
+    async def listed(self, name: str, client_key: str | None) -> ModelInfo | None:
+        """Return the model listed or mapped as `name`, None for another. Raises what `models` raises."""
+        return self._lookup(name, await self._listing(client_key))
+
+    async def models(self, client_key: str | None) -> tuple[ModelInfo, ...]:
+        """Return the backend's models, in its order; the same tuple as long as nothing changed.
+
+        Raises UpstreamError or TranslationError when the list cannot be read and never was.
+        """
+        return (await self._listing(client_key)).models
+
+    async def aclose(self) -> None:
+        """Stop all reading."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _lookup(self, name: str, listing: Listing | None) -> ModelInfo | None:
+        target = self._mapping.find(name)
+        model = listing.names.find(target or name) if listing is not None else None
+        return unlisted_model(target) if model is None and target is not None else model
+
+    async def _listing(self, client_key: str | None) -> Listing:
+        key = client_key if self._per_client_key else None
+        # The hash and not the key: what is not kept cannot be shown.
+        slot = sha256(key.encode(errors="surrogatepass")).digest() if key else b""
+        kept = self._kept.get(slot)
+        if kept is None:
+            kept = self._kept[slot] = KeptListing(
+                self._read, ttl_s=self._cache_ttl_s, spawn=self._spawn, clock=self._clock
+            )
+            if len(self._kept) > MAX_KEYS:
+                self._kept.popitem(last=False)
+        elif self._per_client_key:
+            self._kept.move_to_end(slot)
+        return await kept.get(key)
+
+    async def _read(self, client_key: str | None) -> Listing:
+        models = await self._fetch(client_key)
+        # Most clients are shown the same: equal lists are kept once, and one that did not change stays the same object.
+        for kept in self._kept.values():
+            if kept.listing is not None and kept.listing.models == models:
+                return kept.listing
+        return Listing(models)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        # An empty context: the refresh serves everybody, so it must not carry one request's id into logs and traces.
+        task = asyncio.create_task(work, name="model-list", context=Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

@@ -1,0 +1,86 @@
+"""One backend's list of models, kept: read again in the background, once for all who wait."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from gateway.catalog.names import NameTable
+from gateway.codecs.models import ModelInfo
+from gateway.errors import ProxyException, UpstreamError
+from gateway.telemetry.logging import get_logger
+
+RETRY_S = 5.0
+"""After a failure nobody asks the backend for its list again before this."""
+
+_log = get_logger("catalog")
+
+Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+
+
+class Listing:
+    """One list as a backend gave it, with its index: built once a refresh, asked for every request."""
+
+    __slots__ = ("models", "names")
+
+    def __init__(self, models: tuple[ModelInfo, ...]) -> None:
+        self.models = models
+        self.names = NameTable({model.id: model for model in models})
+
+
+class KeptListing:
+    """A listing for `ttl_s` seconds; an older one still serves while it is read again, and when that fails.
+
+    `read` makes a new listing with a client's key; `spawn` runs it in a task that belongs to no request; `clock`
+    counts seconds.
+    """
+
+    __slots__ = ("_clock", "_error", "_read", "_read_at_s", "_spawn", "_task", "_tried_at_s", "_ttl_s", "listing")
+
+    def __init__(
+        self,
+        read: Callable[[str | None], Awaitable[Listing]],
+        *,
+        ttl_s: float,
+        spawn: Spawn,
+        clock: Callable[[], float],
+    ) -> None:
+        self.listing: Listing | None = None
+        self._read = read
+        self._ttl_s = ttl_s
+        self._spawn = spawn
+        self._clock = clock
+        self._read_at_s = 0.0
+        self._tried_at_s = 0.0
+        self._error: ProxyException | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def get(self, client_key: str | None) -> Listing:
+        """Return the listing; the key is used if it must be read, and not kept.
+
+        Raises the backend's UpstreamError or TranslationError when there never was one.
+        """
+        now_s = self._clock()
+        if self.listing is not None and now_s - self._read_at_s < self._ttl_s:
+            return self.listing
+        if self._task is None and (self._error is None or now_s - self._tried_at_s >= RETRY_S):
+            self._task = self._spawn(self._refresh(client_key))
+        # A time of 0 asks for no keeping: then even an old list is not shown before the new one was tried.
+        if self._task is not None and (self.listing is None or self._ttl_s == 0):
+            await asyncio.shield(self._task)  # a client that leaves must not take the others' refresh with it
+        if self.listing is None:
+            error = self._error or UpstreamError("the backend's list of models was not read")
+            raise error.with_traceback(None)  # the same error for many: its trace must not grow
+        return self.listing
+
+    async def _refresh(self, client_key: str | None) -> None:
+        try:
+            self.listing = await self._read(client_key)
+            self._error = None
+            self._read_at_s = self._clock()
+        except ProxyException as error:
+            if self._error is None:
+                _log.warning("model list not read", error_kind=error.kind, error=error.message)
+            self._error = error
+        finally:
+            self._tried_at_s = self._clock()
+            self._task = None

@@ -1,0 +1,49 @@
+"""Names of models: the forms in which clients write one and the same name."""
+
+import re
+
+LATEST = ":latest"
+_DEFAULT_PREFIXES = ("registry.ollama.ai/library/", "library/")
+_PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}"
+_NAME = re.compile(
+    rf"(?:[A-Za-z0-9_][A-Za-z0-9_.:-]{{0,349}}/)?(?:[A-Za-z0-9_][A-Za-z0-9_-]{{0,79}}/)?{_PART}(?::{_PART})?"
+)
+
+
+def is_ollama_name(name: str) -> bool:
+    """Tell whether `name` is one by Ollama's grammar, `[host/][namespace/]model[:tag]`; ids of backends need not be."""
+    return _NAME.fullmatch(name) is not None
+
+
+def without_latest(name: str) -> str:
+    """Return `name` without the `:latest` that Ollama's clients add (in any case)."""
+    return name[: -len(LATEST)] if name[-len(LATEST) :].lower() == LATEST else name
+
+
+def with_tag(name: str) -> str:
+    """Return the shortest name with a tag, as Ollama shows it: `library/foo` is `foo:latest`."""
+    for prefix in _DEFAULT_PREFIXES:
+        name = name.removeprefix(prefix)
+    return name if ":" in name.rsplit("/", 1)[-1] else name + LATEST
+
+
+class NameTable[Value]:
+    """Finds values by name in constant time: as written, then in any case, then with `:latest` taken away or added."""
+
+    __slots__ = ("_exact", "_folded")
+
+    def __init__(self, values: dict[str, Value]) -> None:
+        self._exact = values
+        self._folded: dict[str, Value] = {}
+        for name, value in values.items():
+            self._folded.setdefault(name.casefold(), value)
+
+    def find(self, name: str) -> Value | None:
+        """Return the value of `name`, None where no form of it is known."""
+        bare = without_latest(name)
+        for form in (name, bare if bare != name else name + LATEST):
+            if form in self._exact:
+                return self._exact[form]
+            if (folded := form.casefold()) in self._folded:
+                return self._folded[folded]
+        return None

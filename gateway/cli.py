@@ -1,0 +1,158 @@
+"""The command line: arguments, then settings, then the server or the check.
+
+Only the standard library is imported here: `--help` and a bad setting must not wait for the server's modules.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gateway.config import Config, ConfigError
+
+PROGRAM = "ollama-openai-proxy"
+EXIT_BAD_SETTINGS = 2
+EXIT_INTERRUPTED = 130
+
+NO_BACKEND = (
+    "there is no backend: set OPENAI_API_BASE_URL (in the environment or in .env) to an OpenAI-compatible one, "
+    "or start with --demo to try the embedded demo backend"
+)
+ARGUMENT_SETTINGS = {"host": "PROXY_HOST", "port": "PROXY_PORT", "log_level": "LOG_LEVEL"}
+"""Which setting an argument stands for; it beats the environment and `.env`."""
+DEMO_HIDES = ("OPENAI_API_BASE_URL", "OPENAI_API_KEY")
+"""What counts for nothing with --demo: a real key has no business there."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; return its exit code: 0, 1 (check failed), 2 (bad arguments or settings)."""
+    try:
+        arguments = parser().parse_args(argv)
+    except SystemExit as end:
+        return int(end.code or 0)
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    main_parser = argparse.ArgumentParser(
+        prog=_program_name(),
+        usage="%(prog)s [-h] [--version] [--demo] [--host HOST] [--port PORT] [--log-level LEVEL] [check]",
+        description="Serves the Ollama API and the OpenAI API in front of an OpenAI-compatible backend.",
+        epilog="Settings come from the environment and from .env; .env.example lists them all. Arguments beat both.",
+        allow_abbrev=False,
+    )
+    main_parser.add_argument("--version", action="store_true", help="print version, commit and date, and exit")
+    main_parser.add_argument("--demo", action="store_true", help="serve an embedded demo backend: needs no model")
+    main_parser.add_argument("--host", help="address to listen on (PROXY_HOST)")
+    main_parser.add_argument("--port", help="port to listen on (PROXY_PORT)")
+    main_parser.add_argument("--log-level", metavar="LEVEL", help="DEBUG, INFO, WARNING, ERROR or CRITICAL (LOG_LEVEL)")
+    commands = main_parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", prog=_program_name())
+    check = commands.add_parser(
+        "check",
+        help="check the settings, ask the backend for its models, and exit",
+        description="Checks the settings, asks the backend for its models. Exit code: 0 fine, 1 no list, 2 bad settings.",
+        allow_abbrev=False,
+    )
+    # Without SUPPRESS the default of this parser would undo a --demo that stands before the command.
+    check.add_argument("--demo", action="store_true", default=argparse.SUPPRESS, help="check the demo backend")
+    return main_parser
+
+
+def _program_name() -> str:
+    """Return how the program was called, for the usage line."""
+    return "python -m gateway" if Path(sys.argv[0]).name == "__main__.py" else PROGRAM
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.version:
+        from gateway.version import version_facts
+
+        print(version_facts())
+        return 0
+    from gateway.settings_text import ConfigError
+
+    given = _given(arguments)
+    try:
+        config = _configure(given, demo=arguments.demo)
+        if config.backend.base_url is None and not arguments.demo:
+            return _fail([NO_BACKEND])
+        return _check(config, demo=arguments.demo) if arguments.command else _serve(config, demo=arguments.demo)
+    except ConfigError as error:
+        return _fail(_lines(error, given))
+
+
+def _given(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return the settings that were given as arguments."""
+    values = {setting: getattr(arguments, name) for name, setting in ARGUMENT_SETTINGS.items()}
+    return {setting: value for setting, value in values.items() if value is not None}
+
+
+def _configure(given: Mapping[str, str], *, demo: bool) -> "Config":
+    from gateway.config import Config
+    from gateway.setting_sources import read_settings
+
+    settings = {**read_settings(os.environ), **given}
+    # DEBUG raises the level of the environment; a level that was asked for just now stands.
+    hidden = {*(DEMO_HIDES if demo else ()), *(("DEBUG",) if "LOG_LEVEL" in given else ())}
+    return Config.from_mapping({name: value for name, value in settings.items() if name not in hidden})
+
+
+def _lines(error: "ConfigError", given: Mapping[str, str]) -> list[str]:
+    """Return a line per problem, under the name by which the user gave the value."""
+    options = {
+        setting: "--" + name.replace("_", "-") for name, setting in ARGUMENT_SETTINGS.items() if setting in given
+    }
+    return [str(problem._replace(name=options.get(problem.name, problem.name))) for problem in error.problems]
+
+
+def _fail(lines: Sequence[str]) -> int:
+    for line in lines:
+        print(f"{PROGRAM}: {line}", file=sys.stderr)
+    return EXIT_BAD_SETTINGS
+
+
+def _check(config: "Config", *, demo: bool) -> int:
+    from gateway.check import run_check
+
+    return run_check(config, demo=demo)
+
+
+def _serve(config: "Config", *, demo: bool) -> int:
+    from gateway.server import run
+
+    def on_ready(address: str) -> None:
+        print(demo_banner(address, config) if demo else banner(address, config), flush=True)
+
+    return run(config, demo=demo, on_ready=on_ready)
+
+
+def banner(address: str, config: "Config") -> str:
+    """Return the line that says where the gateway listens and who answers."""
+    url = config.backend.base_url
+    return f"Ollama API at {address}, answered by {url.host if url else 'no backend'}"
+
+
+def demo_banner(address: str, config: "Config") -> str:
+    """Return what a newcomer needs: the address, the models, and two lines to try."""
+    from gateway.demo.models import MODELS
+
+    chat = f"""curl -s {address}/api/chat -d '{{"model":"demo","messages":[{{"role":"user","content":"hi"}}]}}'"""
+    client = f"ollama.Client('{address}')"
+    question = "chat('demo', [{'role': 'user', 'content': 'hi'}])['message']['content']"
+    lines = [
+        f"Ollama API at {address}, answered by the embedded demo backend",
+        f"Models: {', '.join(model.id for model in MODELS)}",
+        "Try it:",
+        f"  {chat}",
+        f"""  python -c "import ollama; print({client}.{question})\"""",
+    ]
+    if config.access.api_keys:
+        lines.append("API_KEYS is set: both need one of its keys, as Authorization: Bearer")
+    return "\n".join(lines)

@@ -1,0 +1,185 @@
+"""AnswerReader: the frame all readers share: tells a stream from a plain body, bounds both, and ends honestly."""
+
+from abc import ABC, abstractmethod
+
+from gateway.codecs.backend_errors import error_from_object
+from gateway.codecs.events import End, Event, Failure, Finish, Usage
+from gateway.codecs.sse import EventTooLargeError, SseDecoder
+from gateway.codecs.tolerance import read_chunk
+from gateway.errors import ProxyException, TranslationError, UpstreamConnectionError
+from gateway.schemas.chunks import Chunk
+
+MAX_BODY_BYTES = 256 * 1024 * 1024
+"""A plain answer beyond this is a fault; a large batch of embeddings is some 50 MB."""
+
+CUT_MESSAGE = "the backend closed the connection before its answer was complete"
+
+
+class AnswerReader(ABC):
+    """Reads one answer to a chat, completion or embedding request, streamed or plain: the first byte tells which.
+
+    Some servers stream what was asked plainly and the other way round; both are read. Subclasses say what a chunk
+    means in `_read`. A `BackendReader` (see codecs.contract).
+    """
+
+    def __init__(self) -> None:
+        self.progress = 0
+        self.finished = False
+        self.ended = False
+        self.plain = False
+        self._reason: str | None = None
+        self._usage: Usage | None = None
+        self._head: bytes | None = b""
+        self._sse: SseDecoder | None = None
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+
+    def feed(self, data: bytes, now_ns: int) -> list[Event]:
+        """Read more bytes; return the events they complete."""
+        if self.ended:
+            return []
+        if self._head is not None:
+            data = self._decide(data)
+        try:
+            if self._sse is not None:
+                return self._feed_stream(self._sse.feed(data))
+            return self._feed_body(data)
+        except EventTooLargeError:
+            return [self._fail(TranslationError("the backend sent an event that is too large"))]
+
+    def finish(self, end: End, now_ns: int) -> list[Event]:
+        """Return the last events: whatever the end settles, then Usage and Finish, or one Failure."""
+        if self.ended:
+            return []
+        if end is End.CANCELLED and not self.finished:
+            self.ended = True
+            return []
+        if self._sse is not None:
+            return self._finish_stream(self._sse, end)
+        if end is not End.CLEAN:
+            return [self._fail(UpstreamConnectionError(CUT_MESSAGE, phase="cut"))]
+        return self._finish_body()
+
+    @abstractmethod
+    def _read(self, chunk: Chunk, events: list[Event]) -> None:
+        """Append the events of one chunk (or one plain answer). May raise ProxyException: it becomes a Failure."""
+
+    def _conclude(self, events: list[Event]) -> None:
+        """Append what was held back until the end of the answer. May raise ProxyException. By default nothing is."""
+
+    def _decide(self, data: bytes) -> bytes:
+        """Choose between stream and body by the first byte that is not blank."""
+        head = (self._head or b"") + data
+        first = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+        if not first and len(head) < 65536:
+            self._head = head
+            return b""
+        self._head = None
+        self.plain = first in (b"{", b"[", b"<")
+        if not self.plain:
+            self._sse = SseDecoder()
+        return head
+
+    def _feed_stream(self, payloads: list[bytes]) -> list[Event]:
+        events: list[Event] = []
+        try:
+            for payload in payloads:
+                if payload == b"[DONE]" or payload.strip() == b"[DONE]":
+                    self._end(events)
+                    break
+                self._take(read_chunk(payload), events)
+        except ProxyException as error:
+            events.append(self._fail(error))
+        return events
+
+    def _take(self, chunk: Chunk, events: list[Event]) -> None:
+        if chunk.error is not None:
+            raise error_from_object(chunk.error)
+        if chunk.usage is not None:
+            self._count(chunk)
+        elif chunk.timings is not None and self._usage is None:
+            self._count(chunk)
+        self._read(chunk, events)
+
+    def _count(self, chunk: Chunk) -> None:
+        """Keep the latest counts; llama.cpp's timings add durations, and counts where usage is absent."""
+        usage, timings = chunk.usage, chunk.timings
+        before = self._usage or Usage()
+        prompt = usage.prompt_tokens if usage is not None else None
+        completion = usage.completion_tokens if usage is not None else None
+        if timings is not None:
+            if prompt is None and timings.prompt_n is not None:
+                prompt = timings.prompt_n + (timings.cache_n or 0)
+            completion = completion if completion is not None else timings.predicted_n
+        self._usage = Usage(
+            prompt_tokens=prompt if prompt is not None else before.prompt_tokens,
+            completion_tokens=completion if completion is not None else before.completion_tokens,
+            prompt_ns=_ns(timings.prompt_ms) if timings is not None else before.prompt_ns,
+            eval_ns=_ns(timings.predicted_ms) if timings is not None else before.eval_ns,
+        )
+
+    def _end(self, events: list[Event]) -> None:
+        """Close a complete answer: what was held back, then counts, then Finish."""
+        if not self.finished and not self.progress:
+            raise TranslationError("the backend ended its stream without an answer")
+        self._conclude(events)
+        self.ended = self.finished = True
+        if self._usage is not None:
+            events.append(self._usage)
+        events.append(Finish(self._reason or "stop"))
+
+    def _finish_stream(self, sse: SseDecoder, end: End) -> list[Event]:
+        events = self._feed_stream(sse.flush()) if end is End.CLEAN else []
+        if self.ended:
+            return events
+        if not self.finished:
+            return [*events, self._fail(UpstreamConnectionError(CUT_MESSAGE, phase="cut"))]
+        try:
+            self._end(events)
+        except ProxyException as error:
+            events.append(self._fail(error))
+        return events
+
+    def _feed_body(self, data: bytes) -> list[Event]:
+        self._body.append(data)
+        self._body_bytes += len(data)
+        if self._body_bytes > MAX_BODY_BYTES:
+            return [self._fail(TranslationError("the backend sent an answer that is too large"))]
+        return []
+
+    def _finish_body(self) -> list[Event]:
+        body = b"".join(self._body) or self._head or b""
+        self._body = []
+        events: list[Event] = []
+        try:
+            self._read_body(body, events)
+            self._end(events)
+        except ProxyException as error:
+            return [self._fail(error)]
+        return events
+
+    def _read_body(self, body: bytes, events: list[Event]) -> None:
+        """Read a whole plain answer."""
+        chunk = read_chunk(check_json(body))
+        self._take(chunk, events)
+        if not chunk.choices:
+            raise TranslationError("the backend answered without any choices")
+        self.finished = True
+
+    def _fail(self, error: ProxyException) -> Failure:
+        self.ended = True
+        return Failure(error)
+
+
+def check_json(body: bytes) -> bytes:
+    """Return a plain answer's body without its BOM. Raises TranslationError for an empty one and for HTML."""
+    text = body.removeprefix(b"\xef\xbb\xbf").strip()
+    if not text:
+        raise TranslationError("the backend answered with an empty body")
+    if text[:1] == b"<":
+        raise TranslationError("the backend answered with HTML instead of JSON: is the base URL right?")
+    return text
+
+
+def _ns(milliseconds: float | None) -> int | None:
+    return None if milliseconds is None else round(milliseconds * 1_000_000)

@@ -1,0 +1,120 @@
+"""ChatReader: a backend's chat (or text completion) answer, as events."""
+
+from typing import Any
+
+from gateway.codecs.answer_reader import AnswerReader
+from gateway.codecs.events import Event, Text, Thinking
+from gateway.codecs.thinking import ThinkTags
+from gateway.codecs.tool_calls import ToolCallAssembler
+from gateway.schemas.chunks import Choice, Chunk, Delta
+
+
+class ChatReader(AnswerReader):
+    """Reads `/chat/completions` and `/completions`, streamed or plain. `show_thinking=False` drops reasoning that arrives.
+
+    Reasoning is read from `reasoning_content`, `reasoning`, and `<think>` tags at the beginning of the text.
+    """
+
+    def __init__(self, *, show_thinking: bool = True, split_tags: bool = True) -> None:
+        super().__init__()
+        self._show_thinking = show_thinking
+        self._tags: ThinkTags | None = ThinkTags() if split_tags else None
+        self._calls = ToolCallAssembler()
+        self._logprobs: list[dict[str, Any]] = []
+        self._surrogate = ""
+
+    def _read(self, chunk: Chunk, events: list[Event]) -> None:
+        for choice in chunk.choices or ():
+            if choice.index:
+                continue  # n > 1 has no place in Ollama's answers
+            if choice.logprobs is not None and choice.logprobs.content:
+                self._logprobs += choice.logprobs.content
+            delta = choice.delta or choice.message
+            if delta is not None:
+                self._read_delta(delta, events)
+            elif choice.text:
+                self._add_text(choice.text, events)
+            if choice.finish_reason:
+                self._read_finish(choice, events)
+
+    def _read_delta(self, delta: Delta, events: list[Event]) -> None:
+        if reasoning := delta.reasoning_content or delta.reasoning:
+            self._add_thinking(reasoning, events)
+        content = delta.content
+        if content:
+            if isinstance(content, str):
+                self._add_text(content, events)
+            else:
+                self._read_parts(content, events)
+        elif delta.refusal:
+            self._add_text(delta.refusal, events)
+        if delta.tool_calls:
+            self.progress += 1
+            for call in delta.tool_calls:
+                self._calls.add(call)
+
+    def _read_parts(self, parts: list[Any], events: list[Event]) -> None:
+        """Read content given as a list of parts (Mistral: `text` and `thinking`)."""
+        for part in parts:
+            if isinstance(part, str):
+                self._add_text(part, events)
+            elif isinstance(part, dict):
+                if isinstance(text := part.get("text"), str):
+                    self._add_text(text, events)
+                thinking = part.get("thinking")
+                for piece in thinking if isinstance(thinking, list) else [thinking]:
+                    text = piece.get("text") if isinstance(piece, dict) else piece
+                    if isinstance(text, str):
+                        self._add_thinking(text, events)
+
+    def _add_thinking(self, text: str, events: list[Event]) -> None:
+        self.progress += 1
+        if self._show_thinking:
+            events.append(Thinking(text))
+
+    def _add_text(self, text: str, events: list[Event]) -> None:
+        self.progress += 1
+        if self._surrogate or not text.isascii():
+            text = self._whole_characters(text)
+        if self._tags is not None:
+            thinking, text = self._tags.feed(text)
+            if self._tags.idle:
+                self._tags = None
+            if thinking and self._show_thinking:
+                events.append(Thinking(thinking))
+        if text:
+            self._emit(text, events)
+
+    def _emit(self, text: str, events: list[Event]) -> None:
+        if self._logprobs:
+            events.append(Text(text, tuple(self._logprobs)))
+            self._logprobs = []
+        else:
+            events.append(Text(text))
+
+    def _whole_characters(self, text: str) -> str:
+        """Join a surrogate pair that was split over two chunks; a lone half becomes U+FFFD."""
+        text = self._surrogate + text
+        self._surrogate = ""
+        if "\ud800" <= text[-1:] <= "\udbff":
+            self._surrogate, text = text[-1], text[:-1]
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+    def _read_finish(self, choice: Choice, events: list[Event]) -> None:
+        self.finished = True
+        self._reason = choice.finish_reason
+        self._conclude(events)
+
+    def _conclude(self, events: list[Event]) -> None:
+        if self._surrogate:
+            self._surrogate = ""
+            self._emit("\ufffd", events)
+        if self._tags is not None:
+            thinking, text = self._tags.flush()
+            if thinking and self._show_thinking:
+                events.append(Thinking(thinking))
+            if text:
+                self._emit(text, events)
+            self._tags = None
+        if len(self._calls):
+            events.extend(self._calls.take(truncated=self._reason == "length"))

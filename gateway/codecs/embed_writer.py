@@ -1,0 +1,59 @@
+"""Writers of `/api/embed` and `/api/embeddings`: vectors in, one JSON body out."""
+
+import math
+from array import array
+from base64 import b64decode
+from json.encoder import encode_basestring_ascii as quote
+from sys import byteorder
+from typing import Any
+
+import msgspec
+
+from gateway.codecs.events import Usage
+from gateway.codecs.ollama_writer import Clocks
+from gateway.errors import TranslationError
+
+
+def embed_body(model: str, vectors: list[Any], usage: Usage | None, clocks: Clocks, dimensions: int | None) -> bytes:
+    """Return the body of `/api/embed`: vectors of length 1 (L2), cut to `dimensions` where the backend did not."""
+    rows = [normalised(cut(read_vector(vector), dimensions)) for vector in vectors]
+    ended = clocks.ended_ns or clocks.started_ns
+    fields = [
+        ("total_duration", ended - clocks.started_ns),
+        ("load_duration", clocks.asked_ns - clocks.started_ns),
+        ("prompt_eval_count", usage.prompt_tokens if usage is not None else None),
+    ]
+    rest = "".join(f',"{name}":{value}' for name, value in fields if value is not None and value > 0)
+    return b'{"model":%b,"embeddings":%b%b}' % (quote(model).encode(), msgspec.json.encode(rows), rest.encode())
+
+
+def embedding_body(vectors: list[Any]) -> bytes:
+    """Return the body of `/api/embeddings`: the first vector as the backend gave it."""
+    row = read_vector(vectors[0]) if vectors else []
+    return b'{"embedding":%b}' % msgspec.json.encode(row)
+
+
+def read_vector(vector: list[float] | str) -> list[float]:
+    """Return a vector as floats. Raises TranslationError for broken base64."""
+    if isinstance(vector, list):
+        return vector
+    try:
+        values = array("f", b64decode(vector, validate=True))
+    except ValueError:
+        raise TranslationError("the backend sent an embedding that is not base64 of float32") from None
+    if byteorder == "big":
+        values.byteswap()
+    return values.tolist()
+
+
+def cut(vector: list[float], dimensions: int | None) -> list[float]:
+    """Return the first `dimensions` numbers; 0 and None mean all."""
+    return vector[:dimensions] if dimensions and dimensions < len(vector) else vector
+
+
+def normalised(vector: list[float]) -> list[float]:
+    """Return the vector with an L2 norm of 1; zeros stay zeros, and what is 1 to float32's precision stays as it is."""
+    norm = math.sqrt(math.sumprod(vector, vector))
+    if norm == 0 or abs(norm - 1) < 1e-6:
+        return vector
+    return [value / norm for value in vector]

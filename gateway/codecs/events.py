@@ -1,0 +1,78 @@
+"""Events: what readers make of any backend's bytes, and what writers turn into a dialect.
+
+The events of one answer end with `Usage` (where the backend gave counts) and `Finish`, or with one `Failure`.
+"""
+
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+from gateway.errors import ProxyException
+
+
+class Text(msgspec.Struct, gc=False, frozen=True):
+    """A piece of the answer; `logprobs` are OpenAI's entries for its tokens, as received."""
+
+    text: str
+    logprobs: tuple[dict[str, Any], ...] = ()
+
+
+class Thinking(msgspec.Struct, gc=False, frozen=True):
+    """A piece of the model's reasoning."""
+
+    text: str
+
+
+class ToolCall(msgspec.Struct, gc=False, frozen=True):
+    """One whole call; `arguments` is the JSON text of an object, ASCII only; `index` counts from 0 within the answer."""
+
+    id: str
+    name: str
+    arguments: str
+    index: int = 0
+
+
+class Vectors(msgspec.Struct, gc=False, frozen=True):
+    """Embeddings in input order: each is a list of floats or base64 of little-endian float32 as the backend sent it."""
+
+    vectors: list[Any]
+
+
+class Usage(msgspec.Struct, gc=False, frozen=True):
+    """Token counts as the backend gave them (None: it did not), and durations in nanoseconds where it measured them."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_ns: int | None = None
+    eval_ns: int | None = None
+
+
+class Finish(msgspec.Struct, gc=False, frozen=True):
+    """The answer is complete; `reason` is OpenAI's finish_reason."""
+
+    reason: str
+
+
+class Raw(msgspec.Struct, gc=False, frozen=True):
+    """Bytes that go to the client as they are (`/v1`): whole events or a whole body; `content` tells whether they show output."""
+
+    data: bytes
+    content: bool = True
+
+
+class Failure(msgspec.Struct, gc=False, frozen=True):
+    """The answer broke; nothing follows."""
+
+    error: ProxyException
+
+
+Event = Text | Thinking | ToolCall | Vectors | Usage | Finish | Raw | Failure
+
+
+class End(Enum):
+    """How a backend's body ended: at its end, by a broken connection, or because we stopped reading."""
+
+    CLEAN = "clean"
+    CUT = "cut"
+    CANCELLED = "cancelled"

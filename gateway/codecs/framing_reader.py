@@ -1,0 +1,210 @@
+"""FramingReader: a backend's `/v1` answer for a `/v1` client: bytes pass as they are, up to the last whole event.
+
+It looks only for what decides the ending: content, finish reason, usage, error and `[DONE]`. Once content was seen, a
+block of events without any of these marks is passed without being parsed.
+"""
+
+import re
+
+from gateway.codecs.answer_reader import CUT_MESSAGE, MAX_BODY_BYTES, check_json
+from gateway.codecs.backend_errors import error_from_object
+from gateway.codecs.events import End, Event, Failure, Finish, Raw, Usage
+from gateway.codecs.sse import MAX_EVENT_BYTES, SseDecoder
+from gateway.codecs.tolerance import read_chunk
+from gateway.errors import ProxyException, TranslationError, UpstreamConnectionError
+from gateway.schemas.chunks import Chunk
+
+_MARKS = re.compile(rb'"finish_reason"\s*:\s*"|"usage"\s*:\s*\{|"error"\s*:\s*[^n\s]|\[DONE\]')
+_EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_DONE = b"data: [DONE]\n\n"
+
+
+class FramingReader:
+    """Passes events or a plain body through. A `BackendReader` (see codecs.contract).
+
+    `hide_usage`: the usage chunk was asked for by us, not by the client, and is taken out again.
+    """
+
+    def __init__(self, *, hide_usage: bool = False) -> None:
+        self.progress = 0
+        self.finished = False
+        self.ended = False
+        self.plain = False
+        self._hide_usage = hide_usage
+        self._decided = False
+        self._held = b""
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._sse = SseDecoder()
+        self._usage: Usage | None = None
+        self._reason = "stop"
+
+    def feed(self, data: bytes, now_ns: int) -> list[Event]:
+        """Read more bytes; return those that end with a whole event."""
+        if self.ended:
+            return []
+        if not self._decided:
+            data = self._held + data
+            self._held = b""
+            first = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+            if not first and len(data) < 65536:
+                self._held = data
+                return []
+            self._decided = True
+            self.plain = first in (b"{", b"[", b"<")
+        if self.plain:
+            return self._feed_body(data)
+        return self._feed_stream(data)
+
+    def finish(self, end: End, now_ns: int) -> list[Event]:
+        """Return the last events: what is still whole, `[DONE]` where the backend forgot it, Usage and Finish; or a Failure."""
+        if self.ended:
+            return []
+        if end is End.CANCELLED and not self.finished:
+            self.ended = True
+            return []
+        if self.plain or not self._decided:
+            return self._finish_body() if end is End.CLEAN else [self._fail(_cut())]
+        events: list[Event] = []
+        if end is End.CLEAN and self._held.strip():
+            held, self._held = self._held.rstrip(b"\r\n") + b"\n\n", b""
+            events = self._pass(held)
+        if self.ended:
+            return events
+        if not self.finished:
+            return [*events, self._fail(_cut())]
+        return [*events, Raw(_DONE), *self._closing()]
+
+    def _feed_stream(self, data: bytes) -> list[Event]:
+        start = max(0, len(self._held) - 3)
+        data = self._held + data if self._held else data
+        end = _last_event_end(data, start)
+        self._held = data[end:]
+        if len(self._held) > MAX_EVENT_BYTES:
+            return [self._fail(TranslationError("the backend sent an event that is too large"))]
+        if not end:
+            return []
+        return self._pass(data[:end] if self._held else data)
+
+    def _pass(self, block: bytes) -> list[Event]:
+        """Pass a block of whole events; look inside it only where it may hold a mark."""
+        if self.progress and not _MARKS.search(block):
+            self.progress += b"data:" in block
+            return [Raw(block)]
+        kept: list[bytes] = []
+        content = False
+        try:
+            for event in _split(block):
+                keep, shows = self._look(event)
+                content = content or shows
+                if keep:
+                    kept.append(event)
+                if self.ended:
+                    break
+        except ProxyException as error:
+            return [*_raw(kept, content), self._fail(error)]
+        return [*_raw(kept, content), *(self._closing() if self.ended else ())]
+
+    def _look(self, event: bytes) -> tuple[bool, bool]:
+        """Return (pass it on?, does it show output?) for one event."""
+        for payload in self._sse.feed(event):
+            if payload.strip() == b"[DONE]":
+                if not self.progress and not self.finished:
+                    raise TranslationError("the backend ended its stream without an answer")
+                self.ended = True
+                return True, False
+            chunk = read_chunk(payload)
+            if chunk.error is not None:
+                raise error_from_object(chunk.error)
+            if chunk.usage is not None:
+                self._usage = _usage(chunk)
+                if self._hide_usage and not chunk.choices:
+                    return False, False
+            shows = _shows_output(chunk)
+            self.progress += shows
+            for choice in chunk.choices or ():
+                if choice.finish_reason:
+                    self.finished = True
+                    self._reason = choice.finish_reason
+            return True, shows
+        return True, False
+
+    def _closing(self) -> list[Event]:
+        self.ended = self.finished = True
+        closing: list[Event] = [self._usage] if self._usage is not None else []
+        return [*closing, Finish(self._reason)]
+
+    def _feed_body(self, data: bytes) -> list[Event]:
+        self._body.append(data)
+        self._body_bytes += len(data)
+        if self._body_bytes > MAX_BODY_BYTES:
+            return [self._fail(TranslationError("the backend sent an answer that is too large"))]
+        return []
+
+    def _finish_body(self) -> list[Event]:
+        body = b"".join(self._body) or self._held
+        try:
+            chunk = read_chunk(check_json(body))
+        except ProxyException as error:
+            return [self._fail(error)]
+        if chunk.error is not None:
+            return [self._fail(error_from_object(chunk.error))]
+        self.progress += 1
+        self._usage = _usage(chunk)
+        for choice in chunk.choices or ():
+            self._reason = choice.finish_reason or self._reason
+        return [Raw(body), *self._closing()]
+
+    def _fail(self, error: ProxyException) -> Failure:
+        self.ended = True
+        return Failure(error)
+
+
+def _last_event_end(data: bytes, start: int) -> int:
+    """Return where the last whole event of `data` ends, 0 if none does; no blank line begins before `start`."""
+    end = data.rfind(b"\n\n", start) + 2
+    if end < 2:
+        end = 0
+    if b"\r" in data:
+        for blank in (b"\r\n\r\n", b"\r\r"):
+            position = data.rfind(blank, start)
+            if position >= 0:
+                end = max(end, position + len(blank))
+    return end
+
+
+def _split(block: bytes) -> list[bytes]:
+    """Return the events of a block, each with its blank line."""
+    events: list[bytes] = []
+    start = 0
+    for match in _EVENT_END.finditer(block):
+        events.append(block[start : match.end()])
+        start = match.end()
+    if start < len(block):
+        events.append(block[start:])
+    return events
+
+
+def _shows_output(chunk: Chunk) -> bool:
+    for choice in chunk.choices or ():
+        delta = choice.delta or choice.message
+        if choice.text:
+            return True
+        if delta is not None and (
+            delta.content or delta.reasoning_content or delta.reasoning or delta.tool_calls or delta.refusal
+        ):
+            return True
+    return False
+
+
+def _raw(kept: list[bytes], content: bool) -> list[Event]:
+    return [Raw(b"".join(kept), content)] if kept else []
+
+
+def _usage(chunk: Chunk) -> Usage | None:
+    usage = chunk.usage
+    return Usage(usage.prompt_tokens, usage.completion_tokens) if usage is not None else None
+
+
+def _cut() -> UpstreamConnectionError:
+    return UpstreamConnectionError(CUT_MESSAGE, phase="cut")

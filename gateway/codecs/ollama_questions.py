@@ -1,0 +1,223 @@
+"""Questions of `/api/chat`, `/api/generate`, `/api/embed` and `/api/embeddings`: schema in, OpenAI request out.
+
+A question is checked in Ollama's order: what concerns the body when it is made, options and `format` in `settle`, once
+the model is known to exist.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import msgspec
+
+from gateway.codecs.chat_reader import ChatReader
+from gateway.codecs.contract import BackendReader, Encoded, Profile, Target
+from gateway.codecs.durations import check_keep_alive
+from gateway.codecs.embed_reader import EmbedReader
+from gateway.codecs.messages import encode_messages, user_content
+from gateway.codecs.names import check_name
+from gateway.codecs.ollama_writer import CHAT, GENERATE, Shape, load_reply
+from gateway.codecs.options import check_format, check_logprobs, check_think, encode_options, read_options
+from gateway.codecs.requests import embed_inputs
+from gateway.errors import ModelNotFoundError, ProxyException, RequestError
+from gateway.schemas.ollama import ChatRequest, EmbeddingsRequest, EmbedRequest, GenerateRequest
+
+_CHAT_PATH = "/chat/completions"
+_COMPLETIONS_PATH = "/completions"
+
+
+class GenerationQuestion(ABC):
+    """What chat and generate share: options, format, thinking, logprobs, streaming. See `codecs.contract.Question`."""
+
+    shape: Shape
+
+    def __init__(self, request: ChatRequest | GenerateRequest) -> None:
+        self._request = request
+        self.model = request.model_name
+        self.streamed = request.stream is not False
+        self._think = check_think(request.think)
+        self._keep_alive_s = check_keep_alive(request.keep_alive)
+        self._options: dict[str, Any] = {}
+        self._format: dict[str, Any] | None = None
+        check_logprobs(request.top_logprobs)
+        if self.model:
+            check_name(self.model)
+
+    @property
+    @abstractmethod
+    def is_load(self) -> bool:
+        """Whether the request only loads (or unloads) the model."""
+
+    @abstractmethod
+    def unknown_model(self) -> ProxyException:
+        """Return the error for a model nobody serves."""
+
+    @abstractmethod
+    def _path_and_prompt(self) -> tuple[str, dict[str, Any]]:
+        """Return the path and the part of the body that carries the prompt."""
+
+    def local_reply(self, wall_ns: int) -> bytes | None:
+        """Return the answer that needs no backend: a request to load or unload; None for any other."""
+        if not self.is_load:
+            return None
+        return load_reply(self.shape, self.model, wall_ns, unload=self._keep_alive_s == 0)
+
+    def settle(self) -> None:
+        """Check options and `format`. Raises OptionError (500, as Ollama does)."""
+        self._options = read_options(self._request.options)
+        self._format = check_format(self._request.format)
+
+    def encode(self, target: Target, dropped: frozenset[str] = frozenset()) -> Encoded:
+        """Return the request for `target`: only what its profile takes, nothing by default."""
+        profile = target.profile
+        path, prompt = self._path_and_prompt()
+        body: dict[str, Any] = {"model": target.model, **prompt, "stream": self.streamed}
+        if self.streamed and profile.stream_usage:
+            body["stream_options"] = {"include_usage": True}
+        body.update(encode_options(self._options, profile, dropped))
+        if path == _CHAT_PATH:
+            body.update(self._chat_parameters(profile))
+        for name in dropped:
+            body.pop(name, None)
+        return Encoded(path, {}, msgspec.json.encode(body))
+
+    def reader(self, target: Target, started_ns: int) -> BackendReader:
+        """Return a reader that shows thinking unless `think` is false."""
+        return ChatReader(show_thinking=self._think is not False, split_tags=self._path_and_prompt()[0] == _CHAT_PATH)
+
+    def _chat_parameters(self, profile: Profile) -> dict[str, Any]:
+        request = self._request
+        parameters: dict[str, Any] = {}
+        if self._format is not None:
+            parameters["response_format"] = self._format
+        if request.logprobs:
+            parameters["logprobs"] = True
+            if request.top_logprobs:
+                parameters["top_logprobs"] = request.top_logprobs
+        parameters.update(encode_think(self._think, profile))
+        return parameters
+
+
+class ChatQuestion(GenerationQuestion):
+    """A question of `/api/chat`."""
+
+    shape = CHAT
+
+    def __init__(self, request: ChatRequest) -> None:
+        super().__init__(request)
+        self._messages = encode_messages(request.messages)
+        self._tools = request.tools
+
+    @property
+    def is_load(self) -> bool:
+        """Whether there are no messages."""
+        return not self._messages
+
+    def unknown_model(self) -> ProxyException:
+        """Return Ollama's 404, or its 400 where no model was named."""
+        if not self.model:
+            return RequestError("model is required")
+        return ModelNotFoundError(f"model '{self.model}' not found", code="model_not_found")
+
+    def _path_and_prompt(self) -> tuple[str, dict[str, Any]]:
+        prompt: dict[str, Any] = {"messages": self._messages}
+        if self._tools:
+            prompt["tools"] = [tool.model_dump(exclude_unset=True) for tool in self._tools]
+        return _CHAT_PATH, prompt
+
+
+class GenerateQuestion(GenerationQuestion):
+    """A question of `/api/generate`: a chat of one message, or `/completions` for `raw` and `suffix`."""
+
+    shape = GENERATE
+
+    def __init__(self, request: GenerateRequest) -> None:
+        super().__init__(request)
+        self._generate = request
+        self._content = user_content(request.prompt, request.images)
+        if request.raw and (request.template or request.system or request.context):
+            self._conflict: RequestError | None = RequestError("raw mode does not support template, system, or context")
+        else:
+            self._conflict = None
+
+    @property
+    def is_load(self) -> bool:
+        """Whether there is no prompt (Ollama asks for none but that, whatever else is sent)."""
+        return not self._generate.prompt
+
+    def unknown_model(self) -> ProxyException:
+        """Return Ollama's 404; a missing name counts as an unknown one."""
+        return ModelNotFoundError(f"model '{self.model}' not found", code="model_not_found")
+
+    def settle(self) -> None:
+        """Refuse what `raw` forbids, then check options and `format`."""
+        if self._conflict is not None:
+            raise self._conflict
+        super().settle()
+
+    def _path_and_prompt(self) -> tuple[str, dict[str, Any]]:
+        request = self._generate
+        if request.raw or request.suffix:
+            prompt: dict[str, Any] = {"prompt": request.prompt}
+            if request.suffix:
+                prompt["suffix"] = request.suffix
+            return _COMPLETIONS_PATH, prompt
+        messages: list[dict[str, Any]] = [{"role": "system", "content": request.system}] if request.system else []
+        return _CHAT_PATH, {"messages": [*messages, {"role": "user", "content": self._content}]}
+
+
+class EmbedQuestion:
+    """A question of `/api/embed` or `/api/embeddings`: always plain. See `codecs.contract.Question`."""
+
+    streamed = False
+
+    def __init__(self, request: EmbedRequest | EmbeddingsRequest) -> None:
+        self._request = request
+        self.model = request.model_name
+        check_keep_alive(request.keep_alive)
+        self.legacy = isinstance(request, EmbeddingsRequest)
+        self.inputs = embed_inputs(request.given_input)
+        self.dimensions = None if isinstance(request, EmbeddingsRequest) else request.dimensions
+        if self.model:
+            check_name(self.model)
+
+    def unknown_model(self) -> ProxyException:
+        """Return the 404 of these two routes, or what each says where no model was named."""
+        if not self.model:
+            return RequestError("model is required") if self.legacy else ModelNotFoundError("model '' not found")
+        return ModelNotFoundError(f'model "{self.model}" not found, try pulling it first', code="model_not_found")
+
+    def settle(self) -> None:
+        """Check the options, none of which an embedding takes."""
+        read_options(self._request.options)
+
+    def encode(self, target: Target, dropped: frozenset[str] = frozenset()) -> Encoded:
+        """Return the request for `target`; vectors come as base64 where its profile offers it."""
+        body: dict[str, Any] = {"model": target.model, "input": self.inputs}
+        if self.dimensions:
+            body["dimensions"] = self.dimensions
+        body["encoding_format"] = "base64" if target.profile.base64_embeddings else "float"
+        for name in dropped:
+            body.pop(name, None)
+        return Encoded("/embeddings", {}, msgspec.json.encode(body))
+
+    def reader(self, target: Target, started_ns: int) -> BackendReader:
+        """Return a reader that wants one vector an input."""
+        return EmbedReader(len(self.inputs))
+
+
+def encode_think(think: bool | str | None, profile: Profile) -> dict[str, Any]:
+    """Return the parameters that ask for, or switch off, reasoning; nothing where `think` is unset.
+
+    `true` asks for nothing more: a model that thinks does so by default. A level goes as `reasoning_effort`.
+    """
+    if think is None or think is True:
+        return {"chat_template_kwargs": {"enable_thinking": True}} if think and _by_template(profile) else {}
+    if think is False:
+        if _by_template(profile):
+            return {"chat_template_kwargs": {"enable_thinking": False}}
+        return {"reasoning_effort": "none"} if profile.thinking_off == "reasoning_effort" else {}
+    return {"reasoning_effort": "high" if think == "max" else think} if profile.thinking_levels else {}
+
+
+def _by_template(profile: Profile) -> bool:
+    return profile.thinking_off == "chat_template_kwargs"

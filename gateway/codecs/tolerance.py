@@ -1,0 +1,115 @@
+"""Reading chunks that real servers send: typed and fast where they keep to OpenAI's types, by hand where they do not."""
+
+import json
+from typing import Any, NoReturn
+
+import msgspec
+
+from gateway.errors import TranslationError
+from gateway.schemas.chunks import Choice, Chunk, Delta, FunctionDelta, Timings, TokenLogprobs, ToolCallDelta, UsageFields
+
+_decode = msgspec.json.Decoder(Chunk).decode
+
+
+def read_chunk(data: bytes) -> Chunk:
+    """Decode one chunk or one plain answer. Raises TranslationError for what is not a JSON object.
+
+    Lone surrogates survive in its strings (a pair may be split over two chunks); wrong types count as absent.
+    """
+    try:
+        return _decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _narrow(read_object(data))
+
+
+def read_object(data: bytes) -> dict[str, Any]:
+    """Decode a JSON object with the standard library. Raises TranslationError for anything else."""
+    try:
+        value = json.loads(data.decode("utf-8", "replace"), strict=False, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise TranslationError("the backend sent broken JSON") from None
+    if not isinstance(value, dict):
+        raise TranslationError("the backend sent JSON that is not an object")
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _narrow(raw: dict[str, Any]) -> Chunk:
+    choices = raw.get("choices")
+    return Chunk(
+        choices=[_choice(item) for item in choices if isinstance(item, dict)] if isinstance(choices, list) else None,
+        usage=_usage(raw.get("usage")),
+        timings=_timings(raw.get("timings")),
+        error=raw.get("error"),
+        detail=raw.get("detail"),
+    )
+
+
+def _choice(raw: dict[str, Any]) -> Choice:
+    logprobs = raw.get("logprobs")
+    entries = logprobs.get("content") if isinstance(logprobs, dict) else None
+    return Choice(
+        index=_int(raw.get("index")),
+        delta=_delta(raw.get("delta")),
+        message=_delta(raw.get("message")),
+        text=_str(raw.get("text")),
+        finish_reason=_str(raw.get("finish_reason")),
+        logprobs=TokenLogprobs([e for e in entries if isinstance(e, dict)]) if isinstance(entries, list) else None,
+    )
+
+
+def _delta(raw: Any) -> Delta | None:
+    if not isinstance(raw, dict):
+        return None
+    content = raw.get("content")
+    calls = raw.get("tool_calls")
+    return Delta(
+        content=content if isinstance(content, str | list) else None,
+        reasoning_content=_str(raw.get("reasoning_content")),
+        reasoning=_str(raw.get("reasoning")),
+        tool_calls=[_tool_call(call) for call in calls if isinstance(call, dict)] if isinstance(calls, list) else None,
+        refusal=_str(raw.get("refusal")),
+    )
+
+
+def _tool_call(raw: dict[str, Any]) -> ToolCallDelta:
+    function = raw.get("function")
+    if isinstance(function, dict):
+        arguments = function.get("arguments")
+        read = FunctionDelta(_str(function.get("name")), arguments if isinstance(arguments, str | dict) else None)
+    else:
+        read = None
+    return ToolCallDelta(index=_int(raw.get("index")), id=_str(raw.get("id")), function=read)
+
+
+def _usage(raw: Any) -> UsageFields | None:
+    if not isinstance(raw, dict):
+        return None
+    return UsageFields(_int(raw.get("prompt_tokens")), _int(raw.get("completion_tokens")))
+
+
+def _timings(raw: Any) -> Timings | None:
+    if not isinstance(raw, dict):
+        return None
+    return Timings(
+        cache_n=_int(raw.get("cache_n")),
+        prompt_n=_int(raw.get("prompt_n")),
+        prompt_ms=_float(raw.get("prompt_ms")),
+        predicted_n=_int(raw.get("predicted_n")),
+        predicted_ms=_float(raw.get("predicted_ms")),
+    )
+
+
+def _str(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _int(value: Any) -> int | None:
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _float(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

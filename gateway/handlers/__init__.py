@@ -1,0 +1,1 @@
+"""One class per endpoint: read, ask, write. No translation here."""

@@ -1,0 +1,80 @@
+"""`/api/chat` and `/api/generate`: one handler; what differs is the question its route makes of the body."""
+
+from collections.abc import Callable
+from time import monotonic_ns, time_ns
+
+from aiohttp import web
+
+from gateway.backends.answer import Answer
+from gateway.backends.pool import Pool
+from gateway.catalog.catalog import Catalog
+from gateway.codecs.ollama_questions import ChatQuestion, GenerateQuestion, GenerationQuestion
+from gateway.codecs.ollama_writer import Clocks, JsonBody, NdjsonWriter
+from gateway.codecs.requests import read_request
+from gateway.exchange import EXCHANGE, Dialect, Exchange
+from gateway.handlers.body import read_body
+from gateway.handlers.routing import RouteTable
+from gateway.handlers.writers import json_response, stream_events
+from gateway.schemas.ollama import ChatRequest, GenerateRequest
+
+ReadQuestion = Callable[[bytes, str | None], GenerationQuestion]
+"""Makes a question of a body and the charset its Content-Type names."""
+
+
+class GenerationHandler:
+    """Reads the body, asks a backend, writes Ollama's lines or one object."""
+
+    def __init__(self, path: str, read_question: ReadQuestion, catalog: Catalog, pool: Pool) -> None:
+        self._path = path
+        self._read_question = read_question
+        self._catalog = catalog
+        self._pool = pool
+
+    def register(self, routes: RouteTable) -> None:
+        """Add the route."""
+        routes.add("POST", self._path, self.post, dialect=Dialect.OLLAMA, reads_body=True)
+
+    async def post(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request; errors before the first output have a status, later ones a last line."""
+        exchange = request[EXCHANGE]
+        question = self._read_question(await read_body(request), request.charset)
+        exchange.model = question.model
+        exchange.stream = question.streamed
+        candidates = await self._catalog.resolve(question.model, exchange.client_key)
+        if not candidates:
+            raise question.unknown_model()
+        if (reply := question.local_reply(time_ns())) is not None:
+            return json_response(reply)
+        question.settle()
+        async with self._pool.attempts(exchange, candidates, question) as answer:
+            clocks = Clocks(exchange.started_ns, exchange.asked_ns or exchange.started_ns)
+            if question.streamed:
+                sse = request.headers.get("Accept") == "text/event-stream"
+                return await stream_events(request, answer, NdjsonWriter(question.shape, question.model, clocks, sse=sse), clocks)
+            return await _whole(exchange, answer, JsonBody(question.shape, question.model, clocks), clocks)
+
+
+async def _whole(exchange: Exchange, answer: Answer, body: JsonBody, clocks: Clocks) -> web.Response:
+    while (events := await answer.next()) is not None:
+        body.add(events)
+    clocks.first_ns = exchange.first_output_ns
+    clocks.ended_ns = monotonic_ns()
+    return json_response(body.body(time_ns()))
+
+
+def chat_handler(catalog: Catalog, pool: Pool) -> GenerationHandler:
+    """Return the handler of `/api/chat`."""
+
+    def read(body: bytes, charset: str | None) -> ChatQuestion:
+        return ChatQuestion(read_request(ChatRequest, body, charset=charset))
+
+    return GenerationHandler("/api/chat", read, catalog, pool)
+
+
+def generate_handler(catalog: Catalog, pool: Pool) -> GenerationHandler:
+    """Return the handler of `/api/generate`."""
+
+    def read(body: bytes, charset: str | None) -> GenerateQuestion:
+        return GenerateQuestion(read_request(GenerateRequest, body, charset=charset))
+
+    return GenerationHandler("/api/generate", read, catalog, pool)

@@ -1,0 +1,72 @@
+"""Liveness and readiness: `/health` as long as the process works, `/ready` as long as it can serve. Never URLs or keys."""
+
+from typing import Protocol
+
+import msgspec
+from aiohttp import web
+
+from gateway.exchange import Dialect
+from gateway.handlers.routing import RouteTable
+from gateway.handlers.writers import json_response
+from gateway.lifecycle import Lifecycle
+from gateway.middlewares.authentication import AUTHENTICATED
+
+
+class BackendHealth(Protocol):
+    """What the last background probe found."""
+
+    @property
+    def status(self) -> str:
+        """Say healthy, degraded or unhealthy."""
+        ...
+
+    @property
+    def latency_ms(self) -> float | None:
+        """Milliseconds the last answer took, None before there was one."""
+        ...
+
+    @property
+    def usable(self) -> bool:
+        """Tell whether any backend can be asked."""
+        ...
+
+
+class HealthHandler:
+    """Answers probes. A caller without a key, where one is wanted, sees the status alone."""
+
+    def __init__(self, backends: BackendHealth, lifecycle: Lifecycle, version: str) -> None:
+        self._backends = backends
+        self._lifecycle = lifecycle
+        self._version = version
+
+    def register(self, routes: RouteTable) -> None:
+        """Add the routes."""
+        for method in ("GET", "HEAD"):
+            routes.add(method, "/health", self.health, dialect=Dialect.OLLAMA, exempt=True)
+            routes.add(method, "/v1/health", self.health, dialect=Dialect.OPENAI, exempt=True)
+            routes.add(method, "/ready", self.ready, dialect=Dialect.OLLAMA, exempt=True)
+
+    async def health(self, request: web.Request) -> web.Response:
+        """Answer 200: the process works, whatever its backends do."""
+        content: dict[str, object] = {"status": self._backends.status}
+        if request[AUTHENTICATED]:
+            latency_ms = self._backends.latency_ms
+            content["latency_ms"] = None if latency_ms is None else round(latency_ms, 3)
+            content["version"] = self._version
+            content["uptime_s"] = round(self._lifecycle.uptime_s, 3)
+        return json_response(msgspec.json.encode(content))
+
+    async def ready(self, request: web.Request) -> web.Response:
+        """Answer 200, or 503 while stopping or while no backend can be used; `?scope=self` asks for the process alone."""
+        reason = self._why_not(of_process_alone=request.query.get("scope") == "self")
+        content = {"status": "ready" if reason is None else "not ready"}
+        if reason is not None and request[AUTHENTICATED]:
+            content["reason"] = reason
+        return json_response(msgspec.json.encode(content), status=200 if reason is None else 503)
+
+    def _why_not(self, *, of_process_alone: bool) -> str | None:
+        if self._lifecycle.stopping:
+            return "stopping"
+        if not of_process_alone and not self._backends.usable:
+            return "no backend can be used"
+        return None

@@ -1,0 +1,71 @@
+"""`/v1/chat/completions`, `/v1/completions`, `/v1/embeddings`: checked, then passed on byte for byte."""
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from gateway.backends.answer import Answer
+from gateway.backends.pool import Pool, passed_headers
+from gateway.catalog.catalog import Catalog
+from gateway.codecs.openai_questions import OpenAIRequest, PassThroughQuestion
+from gateway.codecs.requests import read_openai_request
+from gateway.exchange import EXCHANGE, Dialect
+from gateway.handlers.body import read_body
+from gateway.handlers.routing import RouteTable
+from gateway.handlers.writers import split_raw, stream_raw
+from gateway.schemas.openai import ChatCompletionRequest, CompletionRequest, EmbeddingRequest
+
+ROUTES: tuple[tuple[str, type[OpenAIRequest]], ...] = (
+    ("/chat/completions", ChatCompletionRequest),
+    ("/completions", CompletionRequest),
+    ("/embeddings", EmbeddingRequest),
+)
+"""Path below /v1 (the same below the backend's base URL) and schema."""
+
+
+class PassThroughHandler:
+    """Checks a body against OpenAI's schema, then passes the original bytes to a backend and its bytes back."""
+
+    def __init__(self, path: str, schema: type[OpenAIRequest], catalog: Catalog, pool: Pool) -> None:
+        self._path = path
+        self._schema = schema
+        self._catalog = catalog
+        self._pool = pool
+
+    def register(self, routes: RouteTable) -> None:
+        """Add the route."""
+        routes.add("POST", f"/v1{self._path}", self.post, dialect=Dialect.OPENAI, reads_body=True)
+
+    async def post(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request."""
+        exchange = request[EXCHANGE]
+        body = await read_body(request)
+        question = PassThroughQuestion(self._path, body, read_openai_request(self._schema, body, charset=request.charset))
+        exchange.model = question.model
+        exchange.stream = question.streamed
+        candidates = await self._catalog.resolve(question.model, exchange.client_key)
+        if not candidates:
+            raise question.unknown_model()
+        async with self._pool.attempts(exchange, candidates, question) as answer:
+            headers = passed_headers(answer.headers)
+            if not answer.reader.plain:
+                headers["Content-Type"] = "text/event-stream; charset=utf-8"
+                headers["Cache-Control"] = "no-cache"
+                headers["X-Accel-Buffering"] = "no"
+                return await stream_raw(request, answer, headers)
+            return await _whole(answer, headers)
+
+
+async def _whole(answer: Answer, headers: CIMultiDict[str]) -> web.Response:
+    pieces: list[bytes] = []
+    while (events := await answer.next()) is not None:
+        data, failure = split_raw(events)
+        if failure is not None:
+            raise failure
+        pieces.append(data)
+    headers["Content-Type"] = "application/json"
+    return web.Response(body=b"".join(pieces), headers=headers)
+
+
+def pass_through_handlers(catalog: Catalog, pool: Pool) -> list[PassThroughHandler]:
+    """Return the handlers of all three routes."""
+    return [PassThroughHandler(path, schema, catalog, pool) for path, schema in ROUTES]

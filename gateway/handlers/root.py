@@ -1,0 +1,42 @@
+"""GET and HEAD `/`: the text health probes of Ollama clients compare, or a description of the gateway."""
+
+import msgspec
+from aiohttp import hdrs, web
+
+from gateway.exchange import ROUTES, Dialect
+from gateway.handlers.negotiation import prefers_json
+from gateway.handlers.routing import RouteTable
+from gateway.handlers.writers import json_response
+from gateway.middlewares.authentication import AUTHENTICATED
+from gateway.version import NAME
+
+TEXT = "Ollama is running"
+
+
+class RootHandler:
+    """Answers at the root of the server."""
+
+    def __init__(self, version: str) -> None:
+        self._version = version
+
+    def register(self, routes: RouteTable) -> None:
+        """Add the routes."""
+        routes.add("GET", "/", self.root, dialect=Dialect.OLLAMA, exempt=True)
+        routes.add("HEAD", "/", self.text, dialect=Dialect.OLLAMA, exempt=True)
+
+    async def root(self, request: web.Request) -> web.Response:
+        """Answer with the text, or with the description for a client that prefers JSON and may see it."""
+        accept = ",".join(request.headers.getall(hdrs.ACCEPT, ()))
+        if request[AUTHENTICATED] and prefers_json(accept):
+            return json_response(self._description(request.app))
+        return await self.text(request)
+
+    async def text(self, request: web.Request) -> web.Response:
+        """Answer with the text."""
+        return web.Response(text=TEXT, headers={hdrs.CONTENT_TYPE: "text/plain; charset=utf-8"})
+
+    def _description(self, app: web.Application) -> bytes:
+        endpoints: dict[str, list[str]] = {}
+        for route, info in app[ROUTES].items():
+            endpoints.setdefault(info.label, []).append(route.method)
+        return msgspec.json.encode({"name": NAME, "version": self._version, "endpoints": endpoints})

@@ -1,0 +1,33 @@
+"""RouteTable: registers handlers, and remembers of each route its label, its dialect and whether it wants a key."""
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from gateway.exchange import ROUTES, Dialect, RouteInfo
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class RouteTable:
+    """The routes of one application. Middlewares look them up by the route that matched, never by the raw path."""
+
+    def __init__(self, app: web.Application) -> None:
+        self._app = app
+        self._infos: dict[web.AbstractRoute, RouteInfo] = {}
+        app[ROUTES] = self._infos
+
+    def add(
+        self,
+        method: str,
+        path: str,
+        handler: Handler,
+        *,
+        dialect: Dialect,
+        exempt: bool = False,
+        reads_body: bool = False,
+    ) -> web.AbstractRoute:
+        """Register `handler` for exactly this method (GET adds no HEAD). `exempt`: answers without a key."""
+        route = self._app.router.add_route(method, path, handler)
+        self._infos[route] = RouteInfo(label=path, dialect=dialect, exempt=exempt, reads_body=reads_body)
+        return route

@@ -1,0 +1,69 @@
+"""Where a request comes from and whom it means: refuses ambiguous targets, foreign web pages and foreign host names."""
+
+from aiohttp import HttpVersion11, hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+from yarl import URL
+
+from gateway.errors import ForbiddenError, RequestError
+from gateway.exchange import EXCHANGE
+from gateway.middlewares.cors import ALLOWED_ORIGIN, OriginPolicy
+from gateway.middlewares.hosts import LocalHosts, is_loopback, without_port
+
+_CLOSE = {"Connection": "close"}
+
+
+def origin_middleware(policy: OriginPolicy, listen_host: str) -> Middleware:
+    """Return the middleware: origins by `policy` (see `install_cors`), hosts only where `listen_host` is loopback."""
+    preflight_headers = policy.preflight_headers
+    hosts = LocalHosts() if is_loopback(listen_host) else None
+
+    @web.middleware
+    async def check_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
+        host = _host(request)
+        origin = request.headers.get(hdrs.ORIGIN)
+        if origin and origin != f"http://{host}" and origin != f"https://{host}":
+            if not policy.allows(origin):
+                return _forbid(request)
+            request[ALLOWED_ORIGIN] = origin
+            if request.method == hdrs.METH_OPTIONS:
+                return web.Response(status=204, headers=preflight_headers)
+        if hosts is None:
+            return await handler(request)
+        name = without_port(host)
+        if hosts.has_name(name):
+            return web.Response(status=204) if request.method == hdrs.METH_OPTIONS else await handler(request)
+        return await handler(request) if hosts.has_address(name) else _forbid(request)
+
+    return check_origin
+
+
+def _forbid(request: web.Request) -> web.Response:
+    request[EXCHANGE].error_kind = ForbiddenError.kind
+    return web.Response(status=ForbiddenError.status)
+
+
+def _host(request: web.Request) -> str:
+    """Return the Host header as sent, "" for none. Raises RequestError where two readers could read two requests.
+
+    Never `request.host`: an absolute target sets it.
+    """
+    hosts = request.headers.getall(hdrs.HOST, ())
+    if len(hosts) > 1:
+        raise RequestError("the request has more than one Host header", headers=_CLOSE)
+    if request.version < HttpVersion11 and hdrs.TRANSFER_ENCODING in request.headers:
+        raise RequestError("Transfer-Encoding is not part of HTTP/1.0", headers=_CLOSE)
+    host = hosts[0] if hosts else ""
+    if not request.raw_path.startswith("/") and _names_another_host(request.raw_path, host):
+        raise RequestError("the request's target is another host", headers=_CLOSE)
+    return host
+
+
+def _names_another_host(target: str, host: str) -> bool:
+    if "://" not in target:
+        return False
+    try:
+        meant = URL(target)
+        named = URL(f"{meant.scheme}://{host}")
+        return (meant.host, meant.port) != (named.host, named.port)
+    except ValueError:
+        return True

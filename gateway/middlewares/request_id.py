@@ -1,0 +1,31 @@
+"""Makes the exchange of a request: its id, its route's label and dialect."""
+
+import os
+import re
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from gateway.exchange import EXCHANGE, ROUTES, Exchange
+
+REQUEST_ID_HEADER = "X-Request-ID"
+_sane = re.compile(r"[A-Za-z0-9._:-]{1,128}").fullmatch
+
+
+def new_request_id() -> str:
+    """Return an id nobody else has: `req_` and 24 hex digits."""
+    return "req_" + os.urandom(12).hex()
+
+
+@web.middleware
+async def request_id_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Put an `Exchange` at `request[EXCHANGE]`. A sane X-Request-ID of the client is kept, any other is replaced."""
+    offered = request.headers.get(REQUEST_ID_HEADER)
+    request_id = offered if offered is not None and _sane(offered) else new_request_id()
+    exchange = Exchange(request_id, request.method)
+    info = request.app[ROUTES].get(request.match_info.route)
+    if info is not None:
+        exchange.route = info.label
+        exchange.dialect = info.dialect
+    request[EXCHANGE] = exchange
+    return await handler(request)

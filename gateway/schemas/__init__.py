@@ -1,0 +1,1 @@
+"""Wire types only: what clients send, by dialect. Reading them from bytes is `gateway.codecs.requests`."""

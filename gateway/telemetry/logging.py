@@ -1,0 +1,140 @@
+"""Log lines: one JSON object each, UTF-8, to one stream; those of the libraries included. Secrets are masked in all of them."""
+
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, BinaryIO, TextIO
+
+import msgspec
+import structlog
+from aiohttp.http_exceptions import HttpProcessingError
+from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+
+from gateway.telemetry.masking import mask, may_need_mask
+
+_LEVELS = {"DEBUG": logging.DEBUG, "INFO": logging.INFO, "WARNING": logging.WARNING, "ERROR": logging.ERROR}
+_encode = msgspec.json.Encoder(enc_hook=repr).encode
+
+
+def configure_logging(level: str, stream: TextIO | BinaryIO | None = None, secrets: Iterable[str] = ()) -> None:
+    """Send all log lines of the process from `level` (DEBUG to CRITICAL) on to `stream`, with `secrets` masked in them.
+
+    `stream` None is standard output.
+    """
+    number = _LEVELS.get(level.upper(), logging.CRITICAL)
+    text_or_binary = sys.stdout if stream is None else stream
+    binary: BinaryIO = getattr(text_or_binary, "buffer", text_or_binary)
+    structlog.configure(
+        processors=[_stamp, _show_exception, LineRenderer(secrets)],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.BytesLoggerFactory(file=binary),
+        cache_logger_on_first_use=False,
+    )
+    root = logging.getLogger()
+    for handler in [handler for handler in root.handlers if isinstance(handler, LibraryHandler)]:
+        root.removeHandler(handler)
+    root.addHandler(LibraryHandler())
+    # What libraries say below WARNING is theirs, not ours, and DEBUG is ours.
+    root.setLevel(max(number, logging.WARNING))
+
+
+def get_logger(name: str) -> FilteringBoundLogger:
+    """Return a logger for rare events: it may be made at import, and follows the configuration of the moment."""
+    logger: FilteringBoundLogger = structlog.get_logger(component=name)
+    return logger
+
+
+def bound_logger(name: str) -> FilteringBoundLogger:
+    """Return a logger for frequent events, bound to the present configuration (its level filter costs nothing)."""
+    logger: FilteringBoundLogger = structlog.get_logger(component=name).bind()
+    return logger
+
+
+class LineRenderer:
+    """The last processor: an event's values to one line of JSON."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets = tuple(secret for secret in secrets if len(secret) >= 6)
+        # A secret with a quote or a backslash stands escaped in the line.
+        self._escaped = tuple({*self._secrets, *(_encode(secret).decode()[1:-1] for secret in self._secrets)})
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> bytes:
+        """Return the line, without its end."""
+        line = _render(event)
+        if may_need_mask(line, self._escaped):
+            # Value by value: in the line itself a secret of digits could stand inside a number.
+            line = _render({name: self._masked(value) for name, value in event.items()})
+        return line.encode()
+
+    def _masked(self, value: object) -> object:
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        if isinstance(value, str):
+            return mask(value, self._secrets)
+        if isinstance(value, list | tuple):
+            return [self._masked(item) for item in value]
+        if isinstance(value, dict):
+            return {mask(str(name), self._secrets): self._masked(item) for name, item in value.items()}
+        return mask(repr(value), self._escaped)
+
+
+class LibraryHandler(logging.Handler):
+    """Writes what libraries log as our own lines: the first line of the message, the frames of an exception."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        fields: dict[str, Any] = {}
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            # Broken HTTP: the message quotes the bytes received, which may hold a key.
+            fields["error_type"] = type(error).__name__
+        elif error is not None:
+            fields["exc_info"] = error
+        level = max(min(record.levelno // 10 * 10, logging.CRITICAL), logging.DEBUG)
+        message = record.getMessage().partition("\n")[0]
+        get_logger(record.name).log(level, message, **fields)
+
+
+def describe_exception(error: BaseException) -> list[str]:
+    """Return the frames and types of `error` and what caused it, outermost last.
+
+    Without local variables, and without messages: those quote what they were given, and that may be a prompt.
+    """
+    lines: list[str] = []
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        frames = [
+            f"{frame.filename}:{frame.lineno} {frame.name}: {frame.line}"
+            for frame in traceback.extract_tb(current.__traceback__)
+        ]
+        lines[:0] = [*frames, type(current).__qualname__]
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return lines
+
+
+def _stamp(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    time = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return {"time": time, "level": method, "event": event.pop("event"), **event}
+
+
+def _show_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    error = event.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()[1]
+    if isinstance(error, BaseException):
+        event["error_type"] = type(error).__qualname__
+        event["traceback"] = describe_exception(error)
+    return event
+
+
+def _render(event: EventDict) -> str:
+    try:
+        return _encode(event).decode()
+    except (UnicodeEncodeError, msgspec.ValidationError, TypeError, ValueError, OverflowError):
+        # Lone surrogates in a model's name, keys that are no strings: slower, but it writes anything.
+        return json.dumps(event, default=repr)

@@ -1,0 +1,96 @@
+"""An application with all middlewares, for the tests of each: as the gateway composes them, around routes of the test."""
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from aiohttp import web
+from pydantic import SecretStr
+
+from gateway.exchange import Dialect
+from gateway.handlers.routing import RouteTable
+from gateway.handlers.unmatched import register_unmatched
+from gateway.middlewares.access_log import access_log_middleware
+from gateway.middlewares.authentication import authentication_middleware
+from gateway.middlewares.cors import OriginPolicy, install_cors
+from gateway.middlewares.errors import error_middleware
+from gateway.middlewares.headers import set_answer_headers
+from gateway.middlewares.metrics import metrics_middleware
+from gateway.middlewares.origin import origin_middleware
+from gateway.middlewares.request_id import request_id_middleware
+from gateway.middlewares.size_limit import size_limit_middleware
+from gateway.telemetry.metrics import METRICS, Metrics
+
+MAX_BYTES = 1000
+
+
+def build(
+    *register: Callable[[RouteTable], None],
+    api_keys: Sequence[str] = (),
+    origins: Sequence[str] | None = None,
+    listen_host: str = "127.0.0.1",
+) -> web.Application:
+    """Return an application with the routes that `register` adds. Configure logging before."""
+    metrics = Metrics("1.2.3")
+    policy = OriginPolicy(origins)
+    app = web.Application(
+        middlewares=[
+            request_id_middleware,
+            access_log_middleware(),
+            metrics_middleware(metrics),
+            error_middleware,
+            origin_middleware(policy, listen_host),
+            authentication_middleware([SecretStr(key) for key in api_keys]),
+            size_limit_middleware(MAX_BYTES),
+        ]
+    )
+    app[METRICS] = metrics
+    install_cors(app, policy)
+    app.on_response_prepare.append(set_answer_headers)
+    routes = RouteTable(app)
+    for add in register:
+        add(routes)
+    register_unmatched(app)
+    return app
+
+
+def raising(error: Exception, *, dialect: Dialect = Dialect.OLLAMA, path: str = "/fails") -> Callable[[RouteTable], None]:
+    """Return a registration of a POST route that raises `error`."""
+
+    async def fail(request: web.Request) -> web.Response:
+        raise error
+
+    return lambda routes: _add(routes, "POST", path, fail, dialect)
+
+
+def answering(
+    method: str = "GET", path: str = "/answers", *, dialect: Dialect = Dialect.OLLAMA
+) -> Callable[[RouteTable], None]:
+    """Return a registration of a route that answers `{}`."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response({})
+
+    return lambda routes: _add(routes, method, path, answer, dialect)
+
+
+def _add(routes: RouteTable, method: str, path: str, handler: Any, dialect: Dialect) -> None:
+    routes.add(method, path, handler, dialect=dialect)
+
+
+async def talk(port: int, request: bytes) -> bytes:
+    """Send bytes to 127.0.0.1 and return everything that comes back until the connection closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(request)
+        await writer.drain()
+        async with asyncio.timeout(10):
+            return await reader.read()
+    finally:
+        writer.close()
+
+
+def json_lines(data: bytes) -> list[dict[str, Any]]:
+    """Return the log lines in `data`."""
+    return [json.loads(line) for line in data.splitlines()]

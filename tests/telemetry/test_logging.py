@@ -1,0 +1,137 @@
+import json
+import logging
+from io import BytesIO, TextIOWrapper
+
+import pytest
+import structlog
+from aiohttp.http_exceptions import BadHttpMessage
+
+from gateway.telemetry.logging import bound_logger, configure_logging, get_logger
+from tests.telemetry.capture import captured_logging
+
+SECRET = 'hunter2"\\hunter2'
+
+
+def lines_of(stream: BytesIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_an_event_is_one_json_line_with_time_level_component_and_values() -> None:
+    with captured_logging("INFO") as stream:
+        get_logger("catalog").info("list refreshed", models=3)
+    (line,) = lines_of(stream)
+    assert (line["level"], line["event"], line["component"], line["models"]) == ("info", "list refreshed", "catalog", 3)
+    assert str(line["time"]).endswith("+00:00")
+
+
+def test_events_below_the_level_are_not_written() -> None:
+    with captured_logging("WARNING") as stream:
+        get_logger("a").info("quiet")
+        bound_logger("a").info("quiet")
+        get_logger("a").warning("loud")
+    assert [line["event"] for line in lines_of(stream)] == ["loud"]
+
+
+def test_a_logger_made_before_the_configuration_follows_it() -> None:
+    logger = get_logger("early")
+    with captured_logging("INFO") as stream:
+        logger.info("seen")
+    assert [line["event"] for line in lines_of(stream)] == ["seen"]
+
+
+def test_text_streams_are_written_through_their_buffer() -> None:
+    stream = BytesIO()
+    text = TextIOWrapper(stream, encoding="ascii")
+    with captured_logging("INFO"):
+        configure_logging("INFO", text)
+        get_logger("a").info("café")
+    assert lines_of(stream)[0]["event"] == "café"
+
+
+@pytest.mark.parametrize("value", ["a\nb\r\x1b[31m", "\ud800", "\u2028", float("nan"), {1, 2}, object()])
+def test_no_value_breaks_the_line(value: object) -> None:
+    with captured_logging("INFO") as stream:
+        get_logger("a").info("event", model=value)
+    assert stream.getvalue().count(b"\n") == 1
+    assert lines_of(stream)[0]["event"] == "event"
+
+
+def test_secrets_are_masked_wherever_they_stand() -> None:
+    with captured_logging("INFO", [SECRET]) as stream:
+        get_logger("a").info(f"event {SECRET}", url=f"http://x/{SECRET}", parts=[SECRET], other={"key": SECRET})
+    (line,) = lines_of(stream)
+    assert "hunter2" not in stream.getvalue().decode()
+    assert line["url"] == "http://x/***"
+    assert line["parts"] == ["***"]
+
+
+def test_a_secret_of_digits_does_not_break_a_number() -> None:
+    with captured_logging("INFO", ["123456"]) as stream:
+        get_logger("a").info("event", bytes=1234567, text="123456")
+    (line,) = lines_of(stream)
+    assert (line["bytes"], line["text"]) == (1234567, "***")
+
+
+def failing(prompt: str) -> None:
+    raise ValueError(prompt)
+
+
+def test_an_exception_is_shown_by_its_frames_and_types_without_messages_and_values() -> None:
+    prompt = "".join(["pri", "vate"])
+    with captured_logging("INFO") as stream:
+        try:
+            try:
+                failing(prompt)
+            except ValueError as error:
+                raise RuntimeError(prompt) from error
+        except RuntimeError as error:
+            get_logger("a").error("failed", exc_info=error)
+    (line,) = lines_of(stream)
+    assert line["error_type"] == "RuntimeError"
+    shown = str(line["traceback"])
+    assert "failing" in shown
+    assert "ValueError" in shown
+    assert prompt not in shown
+
+
+def test_exc_info_true_means_the_exception_being_handled() -> None:
+    with captured_logging("INFO") as stream:
+        try:
+            failing("x")
+        except ValueError:
+            get_logger("a").exception("failed")
+    assert lines_of(stream)[0]["error_type"] == "ValueError"
+
+
+def test_library_records_become_lines_of_the_same_form() -> None:
+    with captured_logging("INFO") as stream:
+        logging.getLogger("aiohttp.client").warning("odd: %s\nand the details", "thing")
+    (line,) = lines_of(stream)
+    assert (line["level"], line["component"], line["event"]) == ("warning", "aiohttp.client", "odd: thing")
+
+
+def test_library_chatter_below_warning_stays_out_even_with_debug() -> None:
+    with captured_logging("DEBUG") as stream:
+        logging.getLogger("asyncio").info("Using selector")
+        get_logger("a").debug("ours")
+    assert [line["event"] for line in lines_of(stream)] == ["ours"]
+
+
+def test_broken_http_is_logged_without_the_bytes_received() -> None:
+    with captured_logging("INFO") as stream:
+        try:
+            raise BadHttpMessage("Authorization : my-own-secret")
+        except BadHttpMessage as error:
+            logging.getLogger("aiohttp.server").error("Error handling request", exc_info=error)
+    (line,) = lines_of(stream)
+    assert line["error_type"] == "BadHttpMessage"
+    assert "my-own-secret" not in stream.getvalue().decode()
+
+
+def test_configuring_twice_writes_each_library_record_once() -> None:
+    with captured_logging("INFO"):
+        stream = BytesIO()
+        configure_logging("INFO", stream)
+        logging.getLogger("aiohttp").error("once")
+    assert len(lines_of(stream)) == 1
+    assert not structlog.is_configured()
