@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
     check = commands.add_parser(
         "check",
         help="check the settings, ask the backend for its models, and exit",
-        description="Checks the settings, asks the backend for its models. Exit code: 0 fine, 1 no list, 2 bad settings.",
+        description="Checks the settings, asks the backend for its models. Exit code: 0 fine, 1 none, 2 bad settings.",
         allow_abbrev=False,
     )
     # Without SUPPRESS the default of this parser would undo a --demo that stands before the command.

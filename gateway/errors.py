@@ -1,29 +1,29 @@
 """The error tree: every class has its HTTP status; `codecs.error_body` turns one into a dialect's words.
 
-    ProxyException                500   anything that has a clear answer for the client
-    ├── RequestError              400   the request is wrong
-    │   ├── OptionError           500   a wrong option or format: Ollama answers 500 there, and so do we
-    │   └── PayloadTooLargeError  413   the body is over the bound
-    ├── UnauthorizedError         401   no key, or a wrong one
-    ├── ForbiddenError            403   a foreign origin or host
-    ├── ModelNotFoundError        404   nobody serves that model
-    ├── UnsupportedMediaError     415   a body that cannot be JSON
-    ├── RateLimitedError          429   too many requests
-    ├── ClientGoneError           499   the client left
-    ├── NotImplementedHereError   501   Ollama has it, a gateway cannot
-    ├── OverloadedError           503   full, or stopping
-    ├── TranslationError          502   the backend answered, but not in OpenAI's words
-    └── UpstreamError             502   the backend failed
-        ├── UpstreamStatusError   as the backend said
-        ├── UpstreamConnectionError  502   unreachable, reset, cut
-        └── UpstreamTimeoutError  504   silent
+ProxyException                500   anything that has a clear answer for the client
+├── RequestError              400   the request is wrong
+│   ├── OptionError           500   a wrong option or format: Ollama answers 500 there, and so do we
+│   └── PayloadTooLargeError  413   the body is over the bound
+├── UnauthorizedError         401   no key, or a wrong one
+├── ForbiddenError            403   a foreign origin or host
+├── ModelNotFoundError        404   nobody serves that model
+├── UnsupportedMediaError     415   a body that cannot be JSON
+├── RateLimitedError          429   too many requests
+├── ClientGoneError           499   the client left
+├── NotImplementedHereError   501   Ollama has it, a gateway cannot
+├── OverloadedError           503   full, or stopping
+├── TranslationError          502   the backend answered, but not in OpenAI's words
+└── UpstreamError             502   the backend failed
+    ├── UpstreamStatusError   as the backend said
+    ├── UpstreamConnectionError  502   unreachable, reset, cut
+    └── UpstreamTimeoutError  504   silent
 """
 
 from collections.abc import Mapping
 
 
-class ProxyException(Exception):
-    """An error with an answer: `status` (HTTP), `kind` (a bounded label), `message` (safe to show), `headers` to add."""
+class ProxyException(Exception):  # noqa: N818 - the name its users know
+    """An error with an answer: `status` (HTTP), `kind` (a bounded label), safe `message`, `headers` to add."""
 
     status: int = 500
     kind: str = "internal"

@@ -1,4 +1,4 @@
-"""Exchange: the one record of a request, made first and closed last; middlewares and handlers write it, log and metrics read it."""
+"""Exchange: the one record of a request, made first and closed last; handlers write it, log and metrics read it."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum

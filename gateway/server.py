@@ -58,11 +58,13 @@ def runner_options(config: Config) -> RunnerOptions:
     )
 
 
-def run(config: Config, *, demo: bool = False, on_ready: Ready | None = None) -> int:
+def run(
+    config: Config, *, demo: bool = False, on_ready: Ready | None = None, app_factory: AppFactory | None = None
+) -> int:
     """Serve until a signal; return the exit code. Raises ConfigError when it cannot listen."""
     configure_logging(config.log.effective_level, sys.stdout, config.secrets())
     with asyncio.Runner(loop_factory=_loop_factory()) as runner, suppress(KeyboardInterrupt):
-        runner.run(serve(config, demo=demo, on_ready=on_ready))
+        runner.run(serve(config, demo=demo, on_ready=on_ready, app_factory=app_factory))
     return 0
 
 

@@ -10,7 +10,7 @@ import aiohttp
 from gateway.backends.watchdog import Watchdog
 from gateway.codecs.contract import BackendReader, Target
 from gateway.codecs.events import End, Event, Failure, Finish, Raw, Usage
-from gateway.errors import ProxyException, UpstreamConnectionError, UpstreamTimeoutError
+from gateway.errors import OverloadedError, ProxyException, UpstreamConnectionError, UpstreamTimeoutError
 from gateway.exchange import Exchange
 
 USAGE_WAIT_S = 2.0
@@ -40,12 +40,12 @@ class Answer:
         self._response = response
         self._idle_s = idle_s
         self._total_s = total_s
-        self._watchdog = Watchdog(self._expire)
+        self._watchdog = Watchdog(self._stop)
         self._first: list[Event] | None = None
         self._clean = clean
         self._over = False
         self._complete = False
-        self._timeout: UpstreamTimeoutError | None = None
+        self._stopped: ProxyException | None = None
 
     async def begin(self, wait_s: float) -> None:
         """Read up to the first output, for at most `wait_s`. Raises the failure if there is one before it."""
@@ -64,7 +64,7 @@ class Answer:
         self._pause()
 
     async def next(self) -> list[Event] | None:
-        """Return the next batch of events, None after the last. A Failure is an event here; nothing is raised for it."""
+        """Return the next batch of events, None after the last. A Failure is an event here, never raised."""
         if self._first is not None:
             first, self._first = self._first, None
             return first
@@ -73,8 +73,12 @@ class Answer:
         self._pause()
         return batch
 
+    def end(self) -> None:
+        """Stop reading because the process stops: the next batch is a failure that says so."""
+        self._stop(OverloadedError("the gateway is stopping, please try again"))
+
     async def close(self) -> None:
-        """Give the connection back when the answer was read to its end; close it otherwise: the backend stops working."""
+        """Give the connection back when the answer was read to its end, else close it: the backend stops working."""
         self._watchdog.close()
         content = self._response.content
         try:
@@ -97,7 +101,7 @@ class Answer:
         while not self._over:
             try:
                 data = await content.readany()
-            except (aiohttp.ClientError, ConnectionError, UpstreamTimeoutError) as error:
+            except (aiohttp.ClientError, ConnectionError, ProxyException) as error:
                 return self._ended(reader.finish(self._end_of(error), monotonic_ns()))
             if not data:
                 return self._ended(reader.finish(End.CLEAN, monotonic_ns()))
@@ -113,7 +117,7 @@ class Answer:
         return None
 
     def _expect_more(self) -> None:
-        """Start the clock of silence, or after a finish reason the short one for usage; a plain answer keeps its total."""
+        """Start the clock of silence, or after a finish reason the short one; a plain answer keeps its total."""
         if self._total_s is None:
             self._watchdog.expect("idle", USAGE_WAIT_S if self.reader.finished else self._idle_s)
 
@@ -122,16 +126,13 @@ class Answer:
             self._watchdog.pause()
 
     def _end_of(self, error: Exception) -> End:
-        """Tell how the body ended; a clock that ran out after the finish reason is no failure."""
-        if isinstance(error, UpstreamTimeoutError):
-            self._timeout = error
-            return End.CANCELLED
-        return End.CUT
+        """Tell how the body ended; when we stopped reading after the finish reason, nothing is missing but usage."""
+        return End.CANCELLED if error is self._stopped else End.CUT
 
     def _ended(self, events: list[Event]) -> list[Event]:
         self._over = True
-        if self._timeout is not None and not self.reader.finished:
-            events = [Failure(self._timeout)]
+        if self._stopped is not None and not self.reader.finished:
+            events = [Failure(self._stopped)]
         for event in events:
             if isinstance(event, Usage):
                 self._exchange.prompt_tokens = event.prompt_tokens
@@ -142,8 +143,9 @@ class Answer:
                 self._clean(event.error)
         return events
 
-    def _expire(self, error: UpstreamTimeoutError) -> None:
-        """Wake the read that waits: the connection itself is closed by `close`."""
+    def _stop(self, error: ProxyException) -> None:
+        """Wake the read that waits, or fail the next one: the connection itself is closed by `close`."""
+        self._stopped = error
         self._response.content.set_exception(error)
 
 
@@ -163,10 +165,14 @@ def connection_error(error: Exception, backend: str) -> ProxyException:
         return UpstreamTimeoutError(f"the backend {backend!r} could not be connected to in time", clock="connect")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return UpstreamConnectionError(f"the name of the backend {backend!r} cannot be resolved", phase="connect")
-    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError | aiohttp.ServerFingerprintMismatch):
+    if isinstance(
+        error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError | aiohttp.ServerFingerprintMismatch
+    ):
         return UpstreamConnectionError(f"the TLS certificate of the backend {backend!r} was refused", phase="tls")
     if isinstance(error, aiohttp.ClientConnectorError):
         return UpstreamConnectionError(f"the backend {backend!r} cannot be reached", phase="connect")
     if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | ConnectionError):
-        return UpstreamConnectionError(f"the backend {backend!r} closed the connection without an answer", phase="reset")
+        return UpstreamConnectionError(
+            f"the backend {backend!r} closed the connection without an answer", phase="reset"
+        )
     return UpstreamConnectionError(f"the backend {backend!r} answered in broken HTTP", phase="protocol")

@@ -10,16 +10,16 @@ class Backend:
 
     __slots__ = ("_headers", "_prefix", "_urls", "api_key", "base_url", "name", "pass_client_key")
 
-    def __init__(
-        self, name: str, base_url: URL, *, api_key: SecretStr | None, pass_client_key: bool
-    ) -> None:
+    def __init__(self, name: str, base_url: URL, *, api_key: SecretStr | None, pass_client_key: bool) -> None:
         self.name = name
         self.base_url = base_url
         self.api_key = api_key
         self.pass_client_key = pass_client_key
         self._prefix = base_url.raw_path.rstrip("/")
         self._urls: dict[str, URL] = {}
-        self._headers: CIMultiDict[str] = CIMultiDict({"Content-Type": "application/json", "Accept-Encoding": "identity"})
+        self._headers: CIMultiDict[str] = CIMultiDict(
+            {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+        )
         if api_key is not None:
             self._headers["Authorization"] = f"Bearer {api_key.get_secret_value()}"
 

@@ -26,7 +26,7 @@ PASSED_HEADERS = ("x-ratelimit-", "ratelimit-", "openai-processing-ms", "openai-
 
 
 def create_session(config: BackendConfig) -> aiohttp.ClientSession:
-    """Return the one session to backends: no cookies, no compression asked for, no time bound but those of the clocks."""
+    """Return the one session to backends: no cookies, and no time bound but those of the clocks."""
     connector = aiohttp.TCPConnector(
         limit=config.max_connections,
         keepalive_timeout=config.keepalive_timeout_s,
@@ -141,7 +141,9 @@ class Pool:
             if isinstance(error, aiohttp.ClientError):
                 raise connection_error(error, backend.name) from None
             clock = "first_token" if question.streamed else "total"
-            raise UpstreamTimeoutError(f"the backend did not begin to answer within {wait_s:g} s", clock=clock) from None
+            raise UpstreamTimeoutError(
+                f"the backend did not begin to answer within {wait_s:g} s", clock=clock
+            ) from None
         except (aiohttp.ClientError, ConnectionError) as error:
             raise connection_error(error, backend.name) from None
 

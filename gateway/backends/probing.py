@@ -91,8 +91,7 @@ class Prober:
         while True:
             try:
                 await self.probe()
-            except Exception:
-                # Not foreseen; but a loop that stopped would report an old state as the present one.
+            except Exception:  # noqa: BLE001 - not foreseen; but a loop that ended would report an old state for ever
                 _log.exception("probe failed")
             await asyncio.sleep(self._interval_s)
 

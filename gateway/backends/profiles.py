@@ -46,5 +46,5 @@ _BY_OWNER = {"vllm": VLLM, "llamacpp": LLAMACPP, "llama.cpp": LLAMACPP, "demo": 
 
 
 def profile_for(base_url: URL, owned_by: str | None = None) -> Profile:
-    """Return the profile of a model of the backend at `base_url`: by its host, else by the `owned_by` its list shows."""
+    """Return the profile of a model at `base_url`: by its host, else by the `owned_by` its list shows."""
     return _BY_HOST.get(base_url.host or "") or _BY_OWNER.get((owned_by or "").lower()) or GENERIC

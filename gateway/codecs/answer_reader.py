@@ -64,8 +64,8 @@ class AnswerReader(ABC):
     def _read(self, chunk: Chunk, events: list[Event]) -> None:
         """Append the events of one chunk (or one plain answer). May raise ProxyException: it becomes a Failure."""
 
-    def _conclude(self, events: list[Event]) -> None:
-        """Append what was held back until the end of the answer. May raise ProxyException. By default nothing is."""
+    def _conclude(self, events: list[Event]) -> None:  # noqa: B027 - most readers hold nothing back
+        """Append what was held back until the end of the answer. May raise ProxyException."""
 
     def _decide(self, data: bytes) -> bytes:
         """Choose between stream and body by the first byte that is not blank."""
@@ -95,9 +95,7 @@ class AnswerReader(ABC):
     def _take(self, chunk: Chunk, events: list[Event]) -> None:
         if chunk.error is not None:
             raise error_from_object(chunk.error)
-        if chunk.usage is not None:
-            self._count(chunk)
-        elif chunk.timings is not None and self._usage is None:
+        if chunk.usage is not None or chunk.timings is not None:
             self._count(chunk)
         self._read(chunk, events)
 

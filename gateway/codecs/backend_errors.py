@@ -10,15 +10,18 @@ from gateway.errors import ProxyException, TranslationError, UpstreamStatusError
 _MAX_TEXT = 2000
 _UNKNOWN_MODEL_CODES = frozenset({"model_not_found", "invalid_model", "model_not_supported"})
 _UNKNOWN_MODEL_TEXT = re.compile(
-    r"model\b.{0,200}?\b(not found|does ?n[o']t exist|do not exist|is not (?:available|served)|unknown)|unknown model", re.I | re.S
+    r"model\b.{0,200}?\b(not found|does ?n[o']t exist|do not exist|is not (?:available|served)|unknown)|unknown model",
+    re.I | re.S,
 )
 
 
-def error_from_status(status: int, content_type: str, body: bytes, retry_after_s: float | None = None) -> UpstreamStatusError:
+def error_from_status(
+    status: int, content_type: str, body: bytes, retry_after_s: float | None = None
+) -> UpstreamStatusError:
     """Return the error for a backend's answer with a 4xx or 5xx status, in the backend's own words."""
     message: str | None = None
     raw: Any = None
-    if "html" not in content_type and not body.lstrip()[:1] == b"<":
+    if "html" not in content_type and body.lstrip()[:1] != b"<":
         text = body.decode("utf-8", "replace").strip()
         try:
             raw = json.loads(text)
@@ -49,7 +52,7 @@ def is_unknown_model(error: ProxyException) -> bool:
 
 
 def retry_after_s(headers: Any, now_s: float) -> float | None:
-    """Return the seconds that `retry-after-ms` or `Retry-After` (seconds or a date) ask to wait; None where neither does.
+    """Return the seconds that `retry-after-ms` or `Retry-After` (seconds or a date) ask to wait, None without either.
 
     `now_s` is the wall clock, for dates.
     """
@@ -67,7 +70,7 @@ def retry_after_s(headers: Any, now_s: float) -> float | None:
 
 
 def _from_value(raw: Any, status: int, fallback: str, retry_after: float | None) -> UpstreamStatusError:
-    """Read OpenAI's `{"error": {…}}`, `{"error": "text"}`, FastAPI's `{"detail": …}`, `{"message": …}` and bare strings."""
+    """Read OpenAI's `{"error": {…}}`, `{"error": "…"}`, FastAPI's `{"detail": …}`, `{"message": …}`, bare strings."""
     error: Any = raw
     if isinstance(raw, dict):
         error = next((raw[key] for key in ("error", "detail", "message", "errors") if raw.get(key)), None)
@@ -84,10 +87,9 @@ def _from_value(raw: Any, status: int, fallback: str, retry_after: float | None)
             code=_text(error.get("code")),
             retry_after_s=retry_after,
         )
+    text = error if isinstance(error, str) else json.dumps(error)
     if error is None or error == "":
         text = fallback
-    else:
-        text = error if isinstance(error, str) else json.dumps(error)
     return UpstreamStatusError(status, text[:_MAX_TEXT], retry_after_s=retry_after)
 
 

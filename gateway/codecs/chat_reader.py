@@ -10,9 +10,10 @@ from gateway.schemas.chunks import Choice, Chunk, Delta
 
 
 class ChatReader(AnswerReader):
-    """Reads `/chat/completions` and `/completions`, streamed or plain. `show_thinking=False` drops reasoning that arrives.
+    """Reads `/chat/completions` and `/completions`, streamed or plain.
 
-    Reasoning is read from `reasoning_content`, `reasoning`, and `<think>` tags at the beginning of the text.
+    `show_thinking=False` drops reasoning that arrives. It is read from `reasoning_content`, `reasoning`, and `<think>`
+    tags at the beginning of the text.
     """
 
     def __init__(self, *, show_thinking: bool = True, split_tags: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""What the attempts loop asks of a codec: a question that can be encoded for any target, and a reader for its answer."""
+"""What the attempts loop asks of a codec: a question to encode for any target, and a reader for its answer."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
@@ -77,7 +77,7 @@ class Question(Protocol):
         ...
 
     def encode(self, target: Target, dropped: frozenset[str] = frozenset()) -> Encoded:
-        """Encode for `target`, leaving out the parameters it was learnt to refuse. Pure: called anew for each attempt."""
+        """Encode for `target`, without the parameters it was learnt to refuse. Pure: called anew for each attempt."""
         ...
 
     def reader(self, target: Target, started_ns: int) -> BackendReader:

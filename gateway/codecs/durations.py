@@ -42,13 +42,7 @@ def _duration_ns(text: str) -> int:
         return 0
     if not rest or len(rest) > _MAX_CHARS:
         raise _invalid(text)
-    total = 0
-    while rest:
-        term = _TERM.match(rest)
-        if term is None:
-            raise _invalid(text)
-        total += _term_ns(text, term)
-        rest = rest[term.end() :]
+    total = sum(_term_ns(text, term) for term in _TERM.finditer(rest) if term[0])
     if total > _MAX_NS:
         raise _invalid(text)
     return sign * total

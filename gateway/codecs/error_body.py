@@ -18,8 +18,8 @@ _OTHER_TYPE = "api_error"
 def error_body(dialect: Literal["ollama", "openai"], error: ProxyException, request_id: str | None = None) -> bytes:
     """Return the JSON of `error`, in ASCII, without a line end.
 
-    Ollama: `{"error": text}`. OpenAI: `{"error": {message, type, param, code}}`. A `request_id` goes beside the text, or
-    inside the object; None leaves it out.
+    Ollama: `{"error": text}`. OpenAI: `{"error": {message, type, param, code}}`. A `request_id` goes beside the text,
+    or inside the object; None leaves it out.
     """
     content = _openai_error(error, request_id) if dialect == "openai" else _ollama_error(error, request_id)
     # The standard library's encoder: it writes ASCII and takes lone surrogates, which may stand in a backend's text.

@@ -25,7 +25,7 @@ class Thinking(msgspec.Struct, gc=False, frozen=True):
 
 
 class ToolCall(msgspec.Struct, gc=False, frozen=True):
-    """One whole call; `arguments` is the JSON text of an object, ASCII only; `index` counts from 0 within the answer."""
+    """One whole call; `arguments` is the JSON text of an object, ASCII only; `index` counts from 0 in the answer."""
 
     id: str
     name: str
@@ -34,7 +34,7 @@ class ToolCall(msgspec.Struct, gc=False, frozen=True):
 
 
 class Vectors(msgspec.Struct, gc=False, frozen=True):
-    """Embeddings in input order: each is a list of floats or base64 of little-endian float32 as the backend sent it."""
+    """Embeddings in input order, each as the backend sent it: floats, or base64 of little-endian float32."""
 
     vectors: list[Any]
 
@@ -55,7 +55,7 @@ class Finish(msgspec.Struct, gc=False, frozen=True):
 
 
 class Raw(msgspec.Struct, gc=False, frozen=True):
-    """Bytes that go to the client as they are (`/v1`): whole events or a whole body; `content` tells whether they show output."""
+    """Bytes for the client as they are (`/v1`): whole events or a whole body; `content`: do they show output?"""
 
     data: bytes
     content: bool = True

@@ -57,7 +57,7 @@ class FramingReader:
         return self._feed_stream(data)
 
     def finish(self, end: End, now_ns: int) -> list[Event]:
-        """Return the last events: what is still whole, `[DONE]` where the backend forgot it, Usage and Finish; or a Failure."""
+        """Return the last events: what is still whole, a forgotten `[DONE]`, Usage and Finish; or a Failure."""
         if self.ended:
             return []
         if end is End.CANCELLED and not self.finished:

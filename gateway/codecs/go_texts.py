@@ -157,8 +157,6 @@ def _in_object(text: str, at: int) -> bool:
     """Tell whether `at` is directly inside an object: only there does a comma want a property name next."""
     try:
         json.JSONDecoder().raw_decode(text[:at].lstrip(_WHITESPACE) + ",0")
-    except json.JSONDecodeError as error:
-        return error.msg.startswith("Expecting property name")
-    except RecursionError:
-        return False
+    except (json.JSONDecodeError, RecursionError) as error:
+        return isinstance(error, json.JSONDecodeError) and error.msg.startswith("Expecting property name")
     return False

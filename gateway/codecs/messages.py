@@ -23,8 +23,8 @@ def encode_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
     """Return OpenAI's messages. Raises RequestError for an image that is not base64.
 
     Clients of Ollama mostly send tool calls and results without ids: ids are invented from a call's place in the
-    conversation, so that they are the same in every round; a result goes to the call with its `tool_call_id`, else to the
-    oldest open one of its `tool_name`, else to the oldest open one.
+    conversation, so that they are the same in every round; a result goes to the call with its `tool_call_id`, else to
+    the oldest open one of its `tool_name`, else to the oldest open one.
     """
     pairing = _Pairing()
     return [_encode(message, pairing) for message in messages]

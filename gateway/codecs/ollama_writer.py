@@ -65,7 +65,7 @@ class NdjsonWriter:
         self.failure: ProxyException | None = None
 
     def write(self, events: list[Event], wall_ns: int) -> bytes:
-        """Return the lines of a batch, b"" if it shows nothing. Keeps a Failure in `failure`: `fail` writes its line."""
+        """Return the lines of a batch, b"" if it shows nothing. A Failure is kept: `fail` writes its line."""
         shape = self._shape
         head = f'{self._open}{self._times.format(wall_ns)}",'
         tail = f'{shape.close},"done":false'
@@ -135,7 +135,7 @@ class JsonBody:
         logprobs = _logprobs(tuple(self._logprobs)) if self._logprobs else ""
         return (
             f'{{"model":{quote(self._model)},"created_at":"{Timestamps().format(wall_ns)}",'
-            f'{shape.text}{quote("".join(self._text))}{thinking}{calls}{shape.close},'
+            f"{shape.text}{quote(''.join(self._text))}{thinking}{calls}{shape.close},"
             f'"done":true,"done_reason":"{done_reason(self._finish.reason)}"'
             f"{metrics(self._clocks, self._usage)}{logprobs}}}"
         ).encode("ascii")
@@ -145,7 +145,8 @@ def load_reply(shape: Shape, model: str, wall_ns: int, *, unload: bool) -> bytes
     """Return the answer to a request without a prompt: the model counts as loaded, or unloaded with `keep_alive: 0`."""
     reason = "unload" if unload else "load"
     created = Timestamps().format(wall_ns)
-    return f'{{"model":{quote(model)},"created_at":"{created}",{shape.empty},"done":true,"done_reason":"{reason}"}}'.encode()
+    reply = f'{{"model":{quote(model)},"created_at":"{created}",{shape.empty},"done":true,"done_reason":"{reason}"}}'
+    return reply.encode("ascii")
 
 
 def done_reason(finish_reason: str) -> str:
@@ -174,9 +175,8 @@ def metrics(clocks: Clocks, usage: Usage | None) -> str:
 
 
 def _tool_call(call: ToolCall) -> str:
-    return (
-        f'{{"id":{quote(call.id)},"function":{{"index":{call.index},"name":{quote(call.name)},"arguments":{call.arguments}}}}}'
-    )
+    function = f'{{"index":{call.index},"name":{quote(call.name)},"arguments":{call.arguments}}}'
+    return f'{{"id":{quote(call.id)},"function":{function}}}'
 
 
 def _logprobs(entries: tuple[dict[str, Any], ...]) -> str:

@@ -5,7 +5,7 @@ _CLOSE = "</think>"
 
 
 class ThinkTags:
-    """Splits text, cut anywhere, into (thinking, content). Only a tag before any other text counts: later ones are content.
+    """Splits text, cut anywhere, into (thinking, content). A tag counts only before any other text.
 
     `settled` becomes True once no tag can follow; from then on text needs no splitting.
     """

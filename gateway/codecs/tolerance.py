@@ -1,4 +1,4 @@
-"""Reading chunks that real servers send: typed and fast where they keep to OpenAI's types, by hand where they do not."""
+"""Reading chunks that real servers send: typed and fast where they keep to OpenAI's types, else by hand."""
 
 import json
 from typing import Any, NoReturn
@@ -6,7 +6,16 @@ from typing import Any, NoReturn
 import msgspec
 
 from gateway.errors import TranslationError
-from gateway.schemas.chunks import Choice, Chunk, Delta, FunctionDelta, Timings, TokenLogprobs, ToolCallDelta, UsageFields
+from gateway.schemas.chunks import (
+    Choice,
+    Chunk,
+    Delta,
+    FunctionDelta,
+    Timings,
+    TokenLogprobs,
+    ToolCallDelta,
+    UsageFields,
+)
 
 _decode = msgspec.json.Decoder(Chunk).decode
 

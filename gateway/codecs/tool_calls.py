@@ -96,4 +96,6 @@ def _arguments(call: _Call) -> dict[str, Any]:
             text = json.loads(text)
         return read_object(text.encode("utf-8", "surrogatepass"))
     except (TranslationError, ValueError):
-        raise TranslationError(f"the backend called the tool {call.name!r} with arguments that are not an object") from None
+        raise TranslationError(
+            f"the backend called the tool {call.name!r} with arguments that are not an object"
+        ) from None

@@ -50,7 +50,9 @@ class GenerationHandler:
             clocks = Clocks(exchange.started_ns, exchange.asked_ns or exchange.started_ns)
             if question.streamed:
                 sse = request.headers.get("Accept") == "text/event-stream"
-                return await stream_events(request, answer, NdjsonWriter(question.shape, question.model, clocks, sse=sse), clocks)
+                return await stream_events(
+                    request, answer, NdjsonWriter(question.shape, question.model, clocks, sse=sse), clocks
+                )
             return await _whole(exchange, answer, JsonBody(question.shape, question.model, clocks), clocks)
 
 

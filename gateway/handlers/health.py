@@ -1,15 +1,15 @@
-"""Liveness and readiness: `/health` as long as the process works, `/ready` as long as it can serve. Never URLs or keys."""
+"""Liveness and readiness: `/health` while the process works, `/ready` while it can serve. Never URLs or keys."""
 
 from typing import Protocol
 
 import msgspec
 from aiohttp import web
 
+from gateway.callers import AUTHENTICATED
 from gateway.exchange import Dialect
 from gateway.handlers.routing import RouteTable
 from gateway.handlers.writers import json_response
 from gateway.lifecycle import Lifecycle
-from gateway.middlewares.authentication import AUTHENTICATED
 
 
 class BackendHealth(Protocol):
@@ -57,7 +57,7 @@ class HealthHandler:
         return json_response(msgspec.json.encode(content))
 
     async def ready(self, request: web.Request) -> web.Response:
-        """Answer 200, or 503 while stopping or while no backend can be used; `?scope=self` asks for the process alone."""
+        """Answer 200, or 503 while stopping or without a usable backend; `?scope=self` asks for the process alone."""
         reason = self._why_not(of_process_alone=request.query.get("scope") == "self")
         content = {"status": "ready" if reason is None else "not ready"}
         if reason is not None and request[AUTHENTICATED]:

@@ -33,7 +33,7 @@ class ProgressHandler:
         self._path = path
         self._schema = schema
         self._nameless = nameless
-        lines = [json.dumps({"status": status}).encode() for status in statuses]
+        lines = [json.dumps({"status": status}, separators=(",", ":")).encode() for status in statuses]
         self._stream = b"".join(line + b"\n" for line in lines)
         self._last = lines[-1]
 

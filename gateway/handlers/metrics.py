@@ -1,8 +1,8 @@
 """The gateway's numbers: Prometheus' text, written by prometheus-async, and a summary in JSON.
 
-`prometheus_async.aio.web.server_stats` serves the registry of the process, which also has the process' own numbers. Ours
-belong to an application, of which a process may hold several. So one collector joins the process' registry, and shows the
-numbers of the application that is being asked.
+`prometheus_async.aio.web.server_stats` serves the registry of the process, which also has the process' own numbers.
+Ours belong to an application, of which a process may hold several. So one collector joins the process' registry, and
+shows the numbers of the application that is being asked.
 """
 
 from collections.abc import Iterator

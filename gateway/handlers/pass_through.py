@@ -39,7 +39,9 @@ class PassThroughHandler:
         """Answer one request."""
         exchange = request[EXCHANGE]
         body = await read_body(request)
-        question = PassThroughQuestion(self._path, body, read_openai_request(self._schema, body, charset=request.charset))
+        question = PassThroughQuestion(
+            self._path, body, read_openai_request(self._schema, body, charset=request.charset)
+        )
         exchange.model = question.model
         exchange.stream = question.streamed
         candidates = await self._catalog.resolve(question.model, exchange.client_key)

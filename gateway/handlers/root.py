@@ -3,11 +3,11 @@
 import msgspec
 from aiohttp import hdrs, web
 
+from gateway.callers import AUTHENTICATED
 from gateway.exchange import ROUTES, Dialect
 from gateway.handlers.negotiation import prefers_json
 from gateway.handlers.routing import RouteTable
 from gateway.handlers.writers import json_response
-from gateway.middlewares.authentication import AUTHENTICATED
 from gateway.version import NAME
 
 TEXT = "Ollama is running"

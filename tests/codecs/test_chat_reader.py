@@ -1,6 +1,7 @@
 """Any OpenAI-compatible chat answer becomes the same few events."""
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -37,7 +38,9 @@ def test_a_plain_answer_becomes_the_same_events() -> None:
 
 
 def test_a_text_completion_is_read_too() -> None:
-    events = read(ChatReader(), sse({"choices": [{"index": 0, "text": "abc", "finish_reason": None}]}, chunk(finish="stop")))
+    events = read(
+        ChatReader(), sse({"choices": [{"index": 0, "text": "abc", "finish_reason": None}]}, chunk(finish="stop"))
+    )
     assert merged(events)["text"] == "abc"
 
 
@@ -54,7 +57,12 @@ def test_thinking_and_content_of_one_chunk_are_two_events() -> None:
 
 
 def test_content_as_a_list_of_parts_is_read() -> None:
-    parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "yes"}, "!", 7]
+    parts = [
+        {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
+        {"type": "text", "text": "yes"},
+        "!",
+        7,
+    ]
     events = read(ChatReader(), sse(chunk({"content": parts}), chunk(finish="stop")))
     assert events[:3] == [Thinking("hm"), Text("yes"), Text("!")]
 
@@ -131,7 +139,9 @@ def call(index: int | None, call_id: str | None, name: str | None, arguments: An
         ),
         pytest.param([call(0, "a", "f", {"x": [1]})], [("a", "f", {"x": [1]})], id="arguments as an object"),
         pytest.param([call(0, "a", "f", '"{\\"x\\":1}"')], [("a", "f", {"x": 1})], id="arguments encoded twice"),
-        pytest.param([call(0, "a", "f", None), call(0, None, None, None)], [("a", "f", {})], id="function null between"),
+        pytest.param(
+            [call(0, "a", "f", None), call(0, None, None, None)], [("a", "f", {})], id="function null between"
+        ),
         pytest.param([call(0, "a", "f", "null")], [("a", "f", {})], id="arguments null"),
         pytest.param([call(0, "", "f", "{}"), call(0, "a", None, "")], [("a", "f", {})], id="the id comes late"),
     ],
@@ -322,7 +332,7 @@ PIECES = st.one_of(
 def test_any_cut_of_the_bytes_gives_the_same_answer(pieces: list[Any], cuts: list[int], done: bool) -> None:
     stream = sse(*pieces, chunk(finish="stop"), done=done)
     places = sorted({min(cut, len(stream)) for cut in cuts} | {0, len(stream)})
-    parts = [stream[a:b] for a, b in zip(places, places[1:], strict=False)]
+    parts = [stream[a:b] for a, b in pairwise(places)]
     assert merged(read(ChatReader(), parts)) == merged(read(ChatReader(), stream))
 
 

@@ -60,7 +60,9 @@ def test_every_known_shape_of_a_list_is_read(body: bytes) -> None:
 
 
 def test_entries_without_an_id_are_skipped_and_repeated_ids_are_read_once() -> None:
-    models = read({"object": "model"}, {"id": ""}, {"id": "  "}, {"id": 7}, 7, None, {"id": "a", "created": 1}, {"id": "a"})
+    models = read(
+        {"object": "model"}, {"id": ""}, {"id": "  "}, {"id": 7}, 7, None, {"id": "a", "created": 1}, {"id": "a"}
+    )
     assert [(model.id, model.created_s) for model in models] == [("a", 1)]
 
 
@@ -183,11 +185,21 @@ def test_an_ollama_list_keeps_its_details() -> None:
         ({"capabilities": ["tool_use"]}, "completion tools"),
         ({"capabilities": [7, "Vision"]}, "completion tools vision"),
         (
-            {"capabilities": {"completion_chat": True, "completion_fim": True, "function_calling": False, "vision": True}},
+            {
+                "capabilities": {
+                    "completion_chat": True,
+                    "completion_fim": True,
+                    "function_calling": False,
+                    "vision": True,
+                }
+            },
             "completion insert vision",
         ),
         ({"capabilities": {"completion_chat": False, "function_calling": False}}, ""),
-        ({"capabilities": {"supports": {"tool_calls": True, "vision": True}, "family": "x"}}, "completion tools vision"),
+        (
+            {"capabilities": {"supports": {"tool_calls": True, "vision": True}, "family": "x"}},
+            "completion tools vision",
+        ),
         (
             {"architecture": {"input_modalities": ["text", "image", "audio"]}, "supported_parameters": ["reasoning"]},
             "completion vision thinking audio",
@@ -268,6 +280,11 @@ def test_a_tags_entry_has_every_field_clients_demand() -> None:
     assert tagged(unlisted_model("42"))[0]["details"]["families"] is None
 
 
+def test_a_tags_entry_has_the_lengths_that_are_known() -> None:
+    (entry,) = tagged(read_one(meta={"n_ctx": 4096, "n_embd": 768}))
+    assert (entry["details"]["context_length"], entry["details"]["embedding_length"]) == (4096, 768)
+
+
 def test_digests_are_stable_and_belong_to_one_name() -> None:
     digests = [entry["digest"] for entry in tagged(*read({"id": "a"}, {"id": "b"}))]
     again = [entry["digest"] for entry in tagged(*read({"id": "a", "created": 5}))]
@@ -276,7 +293,9 @@ def test_digests_are_stable_and_belong_to_one_name() -> None:
 
 
 def test_tags_are_sorted_newest_first() -> None:
-    models = read({"id": "old", "created": 1}, {"id": "undated"}, {"id": "new", "created": 3}, {"id": "mid", "created": 2})
+    models = read(
+        {"id": "old", "created": 1}, {"id": "undated"}, {"id": "new", "created": 3}, {"id": "mid", "created": 2}
+    )
     assert [entry["name"] for entry in tagged(*models)] == ["new", "mid", "old", "undated"]
 
 
@@ -285,7 +304,8 @@ def test_tags_of_no_models_is_an_empty_list() -> None:
 
 
 @pytest.mark.parametrize(
-    ("entry", "context_length"), [({"max_model_len": 4096}, 4096), ({}, DEFAULT_CONTEXT_LENGTH), ({"arch": "a.b"}, 32768)]
+    ("entry", "context_length"),
+    [({"max_model_len": 4096}, 4096), ({}, DEFAULT_CONTEXT_LENGTH), ({"arch": "a.b"}, 32768)],
 )
 def test_show_has_exactly_one_context_length_under_its_architecture(entry: Json, context_length: int) -> None:
     info = shown(read_one(**entry))["model_info"]

@@ -1,5 +1,7 @@
 """The SSE decoder gives the same events however the bytes are cut."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,7 +50,7 @@ def test_events_are_read_whole_and_byte_by_byte(stream: bytes, events: list[byte
 def test_any_cut_gives_the_same_events(lines: list[bytes], end: bytes, cuts: list[int]) -> None:
     stream = end.join(lines) + end
     places = sorted({min(cut, len(stream)) for cut in cuts} | {0, len(stream)})
-    pieces = [stream[a:b] for a, b in zip(places, places[1:], strict=False)]
+    pieces = [stream[a:b] for a, b in pairwise(places)]
     assert decode(*pieces) == decode(stream)
 
 

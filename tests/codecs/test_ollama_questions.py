@@ -1,0 +1,250 @@
+"""What `/api/*` asks becomes a request of OpenAI's API, with only what was asked and what the backend takes."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.backends.profiles import DEMO, GENERIC, LLAMACPP, OPENAI, VLLM
+from gateway.codecs.contract import Profile, Target
+from gateway.codecs.ollama_questions import ChatQuestion, EmbedQuestion, GenerateQuestion, encode_think
+from gateway.codecs.requests import read_request
+from gateway.errors import ModelNotFoundError, OptionError, ProxyException, RequestError
+from gateway.schemas.ollama import ChatRequest, EmbeddingsRequest, EmbedRequest, GenerateRequest
+
+HI = [{"role": "user", "content": "hi"}]
+
+
+def chat(**fields: Any) -> ChatQuestion:
+    question = ChatQuestion(ChatRequest.model_validate({"model": "m", "messages": HI, **fields}))
+    question.settle()
+    return question
+
+
+def generate(**fields: Any) -> GenerateQuestion:
+    question = GenerateQuestion(GenerateRequest.model_validate({"model": "m", "prompt": "hi", **fields}))
+    question.settle()
+    return question
+
+
+def body(
+    question: ChatQuestion | GenerateQuestion | EmbedQuestion, profile: Profile = GENERIC, **more: Any
+) -> dict[str, Any]:
+    decoded: dict[str, Any] = json.loads(question.encode(Target("b", "backend-m", profile), **more).body)
+    return decoded
+
+
+def path(question: ChatQuestion | GenerateQuestion) -> str:
+    return question.encode(Target("b", "x", GENERIC)).path
+
+
+def test_the_least_chat_asks_for_a_stream_with_usage_and_nothing_more() -> None:
+    assert body(chat()) == {
+        "model": "backend-m",
+        "messages": HI,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+
+
+def test_a_plain_chat_is_asked_plainly() -> None:
+    question = chat(stream=False)
+    assert not question.streamed
+    assert body(question) == {"model": "backend-m", "messages": HI, "stream": False}
+
+
+def test_empty_fields_of_older_clients_are_left_out() -> None:
+    empty: dict[str, Any] = {"tools": [], "format": "", "options": {"temperature": None}, "keep_alive": None}
+    assert body(chat(**empty)) == body(chat())
+
+
+def test_options_go_out_under_openais_names() -> None:
+    options = {"temperature": 0.5, "num_predict": 9, "stop": ["x"], "seed": 1, "top_k": 40, "num_ctx": 4096}
+    sent = body(chat(options=options))
+    assert {key: sent[key] for key in ("temperature", "max_tokens", "stop", "seed")} == {
+        "temperature": 0.5,
+        "max_tokens": 9,
+        "stop": ["x"],
+        "seed": 1,
+    }
+    assert not {"top_k", "num_ctx", "num_predict"} & sent.keys()
+    assert body(chat(options=options), VLLM)["top_k"] == 40
+    assert body(chat(options=options), OPENAI)["max_completion_tokens"] == 9
+
+
+def test_what_a_backend_was_learnt_to_refuse_is_left_out() -> None:
+    question = chat(options={"temperature": 0.5, "seed": 1})
+    assert "temperature" not in body(question, dropped=frozenset({"temperature"}))
+    assert "seed" in body(question, dropped=frozenset({"temperature"}))
+
+
+def test_a_wrong_option_is_ollamas_own_500_and_comes_only_when_settled() -> None:
+    question = ChatQuestion(ChatRequest.model_validate({"model": "m", "messages": HI, "options": {"seed": "x"}}))
+    with pytest.raises(OptionError, match='option "seed" must be of type integer'):
+        question.settle()
+
+
+def test_formats_become_response_formats() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    assert body(chat(format="json"))["response_format"] == {"type": "json_object"}
+    assert body(chat(format=schema))["response_format"]["json_schema"]["schema"] == schema
+
+
+def test_tools_keep_every_key_of_their_schema() -> None:
+    tool = {
+        "type": "function",
+        "function": {
+            "name": "f",
+            "parameters": {"type": "object", "additionalProperties": False, "oneOf": []},
+            "strict": True,
+        },
+    }
+    assert body(chat(tools=[tool]))["tools"] == [tool]
+
+
+def test_logprobs_are_asked_for() -> None:
+    sent = body(chat(logprobs=True, top_logprobs=3))
+    assert (sent["logprobs"], sent["top_logprobs"]) == (True, 3)
+    assert "top_logprobs" not in body(chat(logprobs=True))
+
+
+@pytest.mark.parametrize(
+    ("think", "profile", "parameters"),
+    [
+        (None, LLAMACPP, {}),
+        (True, GENERIC, {}),
+        (True, LLAMACPP, {"chat_template_kwargs": {"enable_thinking": True}}),
+        (False, GENERIC, {}),
+        (False, OPENAI, {}),
+        (False, VLLM, {"chat_template_kwargs": {"enable_thinking": False}}),
+        (False, Profile("x", thinking_off="reasoning_effort"), {"reasoning_effort": "none"}),
+        ("low", GENERIC, {}),
+        ("low", OPENAI, {"reasoning_effort": "low"}),
+        ("max", OPENAI, {"reasoning_effort": "high"}),
+    ],
+)
+def test_thinking_is_asked_for_in_the_backends_way(think: Any, profile: Profile, parameters: dict[str, Any]) -> None:
+    assert encode_think(think, profile) == parameters
+
+
+def test_generate_is_a_chat_of_one_message() -> None:
+    assert body(generate(system="be brief"))["messages"] == [{"role": "system", "content": "be brief"}, *HI]
+    assert path(generate()) == "/chat/completions"
+
+
+def test_raw_and_suffix_go_to_completions() -> None:
+    assert body(generate(raw=True)) == {
+        "model": "backend-m",
+        "prompt": "hi",
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    assert body(generate(suffix="end", stream=False))["suffix"] == "end"
+    assert path(generate(raw=True)) == path(generate(suffix="x")) == "/completions"
+
+
+def test_raw_forbids_what_ollama_says_it_forbids() -> None:
+    with pytest.raises(RequestError, match="raw mode does not support template, system, or context"):
+        generate(raw=True, system="x")
+
+
+@pytest.mark.parametrize(("keep_alive", "reason"), [(None, "load"), (0, "unload"), ("0", "unload"), ("5m", "load")])
+def test_a_question_without_a_prompt_is_answered_here(keep_alive: Any, reason: str) -> None:
+    for question in (chat(messages=[], keep_alive=keep_alive), generate(prompt="", keep_alive=keep_alive)):
+        reply = question.local_reply(0)
+        assert reply is not None
+        assert json.loads(reply)["done_reason"] == reason
+    assert chat().local_reply(0) is None
+
+
+def test_unknown_and_missing_models_are_told_apart() -> None:
+    assert chat().unknown_model().message == "model 'm' not found"
+    assert isinstance(chat(model="").unknown_model(), RequestError)
+    assert chat(model="").unknown_model().message == "model is required"
+    assert (generate(model="").unknown_model().status, generate(model="").unknown_model().message) == (
+        404,
+        "model '' not found",
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"top_logprobs": 21}, "top_logprobs must be between 0 and 20"),
+        ({"think": "x"}, "invalid think value"),
+        ({"keep_alive": "5"}, "missing unit in duration"),
+        ({"model": "a\x00b"}, "invalid model name"),
+    ],
+)
+def test_what_concerns_the_body_is_refused_at_once(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        ChatQuestion(ChatRequest.model_validate({"model": "m", "messages": HI, **fields}))
+
+
+def embed(**fields: Any) -> EmbedQuestion:
+    question = EmbedQuestion(EmbedRequest.model_validate({"model": "m", **fields}))
+    question.settle()
+    return question
+
+
+def test_embedding_asks_for_the_form_the_backend_offers() -> None:
+    assert body(embed(input="a")) == {"model": "backend-m", "input": ["a"], "encoding_format": "float"}
+    assert body(embed(input=["a", ""], dimensions=8), DEMO) == {
+        "model": "backend-m",
+        "input": ["a", ""],
+        "dimensions": 8,
+        "encoding_format": "base64",
+    }
+
+
+def test_the_older_route_embeds_one_prompt() -> None:
+    question = EmbedQuestion(EmbeddingsRequest.model_validate({"model": "m", "prompt": "a"}))
+    assert (question.legacy, question.inputs) == (True, ["a"])
+    assert question.unknown_model().message == 'model "m" not found, try pulling it first'
+
+
+@pytest.mark.parametrize(("given_input", "inputs"), [(None, []), ("", []), ([], []), ("a", ["a"]), ([""], [""])])
+def test_nothing_to_embed_is_told_from_an_empty_text(given_input: Any, inputs: list[str]) -> None:
+    assert embed(input=given_input).inputs == inputs
+
+
+def test_missing_models_have_their_own_words_on_each_route() -> None:
+    missing = embed(model="", input="a").unknown_model()
+    assert isinstance(missing, ModelNotFoundError)
+    older = EmbedQuestion(EmbeddingsRequest.model_validate({"prompt": "a"})).unknown_model()
+    assert (older.status, older.message) == (400, "model is required")
+
+
+@pytest.mark.parametrize("odd", [7, {"a": 1}, ["a", 1]])
+def test_other_inputs_are_refused(odd: Any) -> None:
+    with pytest.raises(RequestError, match="invalid input type"):
+        embed(input=odd)
+
+
+VALUES = st.one_of(
+    st.none(), st.text(max_size=5), st.integers(), st.booleans(), st.floats(allow_nan=False), st.just([])
+)
+NAMES = ["temperature", "seed", "stop", "num_predict", "top_k", "mirostat", "x"]
+
+
+@given(
+    messages=st.lists(
+        st.fixed_dictionaries(
+            {"role": st.sampled_from(["user", "tool", "assistant", "x"]), "content": st.text(max_size=9)}
+        )
+    ),
+    options=st.dictionaries(st.sampled_from(NAMES), VALUES),
+    think=VALUES,
+    form=VALUES,
+)
+def test_encoding_never_fails_on_what_validated(messages: Any, options: Any, think: Any, form: Any) -> None:
+    raw = json.dumps({"model": "m", "messages": messages, "options": options, "think": think, "format": form})
+    try:
+        question = ChatQuestion(read_request(ChatRequest, raw.encode()))
+        question.settle()
+    except ProxyException:
+        return
+    for profile in (GENERIC, LLAMACPP, OPENAI):
+        assert body(question, profile)["model"] == "backend-m"
