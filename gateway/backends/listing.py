@@ -28,7 +28,7 @@ from gateway.errors import (
     UpstreamStatusError,
     UpstreamTimeoutError,
 )
-from gateway.telemetry.masking import mask
+from gateway.telemetry.masking import mask_error
 
 ATTEMPTS = 3
 MAX_LIST_BYTES: Final = 32 * 1024 * 1024
@@ -73,7 +73,7 @@ class ModelLister:
             async with asyncio.timeout(self._timeout_s):
                 return await self._ask(client_key)
         except ProxyException as error:
-            _mask(error, self._backend.secrets(client_key))
+            mask_error(error, self._backend.secrets(client_key))
             raise
         except (TimeoutError, ClientError, OSError, ValueError) as error:
             # ValueError: an address that cannot be one. "From None": the cause may name the address, keys included.
@@ -126,11 +126,3 @@ async def _status_error(response: ClientResponse) -> UpstreamStatusError:
     error = error_from_status(response.status, response.content_type, body[:_MAX_ERROR_BYTES], wait_s)
     error.headers = passed_headers(response.headers, "retry-after")
     return error
-
-
-def _mask(error: ProxyException, secrets: list[str]) -> None:
-    error.message = mask(error.message, secrets)
-    error.param = mask(error.param, secrets) if error.param else None
-    error.code = mask(error.code, secrets) if error.code else None
-    if isinstance(error, UpstreamStatusError):
-        error.error_type = mask(error.error_type, secrets) if error.error_type else None

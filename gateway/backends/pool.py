@@ -15,9 +15,9 @@ from gateway.backends.retries import pause_s, retry_cause
 from gateway.codecs.backend_errors import error_from_status, is_unknown_model, retry_after_s, unexpected_status
 from gateway.codecs.contract import Question, Target
 from gateway.config import BackendConfig
-from gateway.errors import ProxyException, UpstreamStatusError, UpstreamTimeoutError
+from gateway.errors import ProxyException, UpstreamTimeoutError
 from gateway.exchange import Exchange
-from gateway.telemetry.masking import mask
+from gateway.telemetry.masking import mask_error
 from gateway.telemetry.metrics import Metrics
 
 _ERROR_BODY_BYTES = 64 * 1024
@@ -166,12 +166,7 @@ class Pool:
 
     def _mask(self, error: ProxyException, exchange: Exchange, target: Target) -> None:
         """Take our keys out of what a backend said of them."""
-        secrets = self._backends[target.backend].secrets(exchange.client_key)
-        error.message = mask(error.message, secrets)
-        if isinstance(error, UpstreamStatusError):
-            error.param = mask(error.param, secrets) if error.param else None
-            error.code = mask(error.code, secrets) if error.code else None
-            error.error_type = mask(error.error_type, secrets) if error.error_type else None
+        mask_error(error, self._backends[target.backend].secrets(exchange.client_key))
 
     def _count(self, backend: str, cause: str) -> None:
         if self._metrics is not None:

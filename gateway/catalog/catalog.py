@@ -60,12 +60,15 @@ class Catalog:
 
         Where the list cannot be read any name is taken for a model, and the backend decides.
         """
+        kept, key = self._slot(client_key)
         try:
-            listing = await self._listing(client_key)
+            listing: Listing | None = await kept.get(key)
         except (UpstreamError, TranslationError):
             listing = None
         name = name.strip()
         if (model := self._lookup(name, listing)) is not None:
+            return model
+        if name and listing is not None and (model := self._lookup(name, await kept.renewed(key))) is not None:
             return model
         if name and listing is None:
             # `:latest` is what Ollama's clients add to a name without a tag: no backend knows it.
@@ -98,6 +101,11 @@ class Catalog:
         return unlisted_model(target) if model is None and target is not None else model
 
     async def _listing(self, client_key: str | None) -> Listing:
+        kept, key = self._slot(client_key)
+        return await kept.get(key)
+
+    def _slot(self, client_key: str | None) -> tuple[KeptListing, str | None]:
+        """Return what is kept for a client's key, and the key to read it with."""
         key = client_key if self._per_client_key else None
         # The hash and not the key: what is not kept cannot be shown.
         slot = sha256(key.encode(errors="surrogatepass")).digest() if key else b""
@@ -110,7 +118,7 @@ class Catalog:
                 self._kept.popitem(last=False)
         elif self._per_client_key:
             self._kept.move_to_end(slot)
-        return await kept.get(key)
+        return kept, key
 
     async def _read(self, client_key: str | None) -> Listing:
         models = await self._fetch(client_key)

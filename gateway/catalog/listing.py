@@ -2,15 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from gateway.catalog.names import NameTable
 from gateway.codecs.models import ModelInfo
-from gateway.errors import ProxyException, UpstreamError
+from gateway.errors import ProxyException, UpstreamTimeoutError
 from gateway.telemetry.logging import get_logger
 
 RETRY_S = 5.0
 """After a failure nobody asks the backend for its list again before this."""
+WAIT_S = 4.0
+"""How long a request waits for the first list; reading goes on. Some clients give a list of models 5 s in all."""
 
 _log = get_logger("catalog")
 
@@ -66,11 +69,30 @@ class KeptListing:
             self._task = self._spawn(self._refresh(client_key))
         # A time of 0 asks for no keeping: then even an old list is not shown before the new one was tried.
         if self._task is not None and (self.listing is None or self._ttl_s == 0):
-            await asyncio.shield(self._task)  # a client that leaves must not take the others' refresh with it
+            await self._wait(self._task)
         if self.listing is None:
-            error = self._error or UpstreamError("the backend's list of models was not read")
+            error = self._error or UpstreamTimeoutError(
+                f"the backend has not listed its models within {WAIT_S:g} s", clock="list"
+            )
             raise error.with_traceback(None)  # the same error for many: its trace must not grow
         return self.listing
+
+    async def renewed(self, client_key: str | None) -> Listing | None:
+        """Return the listing after another look at the backend, unless it was tried less than RETRY_S ago.
+
+        For a name that an old list does not have: models are loaded and added while a gateway runs.
+        """
+        if self._task is None:
+            if self._clock() - self._tried_at_s < RETRY_S:
+                return self.listing
+            self._task = self._spawn(self._refresh(client_key))
+        await self._wait(self._task)
+        return self.listing
+
+    async def _wait(self, task: asyncio.Task[None]) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WAIT_S):
+                await asyncio.shield(task)  # a client that leaves must not take the others' refresh with it
 
     async def _refresh(self, client_key: str | None) -> None:
         try:

@@ -14,8 +14,10 @@ from gateway.codecs.tolerance import read_chunk
 from gateway.errors import ProxyException, TranslationError, UpstreamConnectionError
 from gateway.schemas.chunks import Chunk
 
-_MARKS = re.compile(rb'"finish_reason"\s*:\s*"|"usage"\s*:\s*\{|"error"\s*:\s*[^n\s]|\[DONE\]')
+_MARKS = (b'"finish_reason":"', b'"finish_reason": "', b'"usage":{', b'"usage": {', b'"error"', b"[DONE]")
 _EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_FINISH_REASON = re.compile(rb'"finish_reason"\s*:\s*"(\w+)"')
+"""Any spelling of that mark: looked for once, in the last block of a stream that ends without [DONE]."""
 _DONE = b"data: [DONE]\n\n"
 
 
@@ -35,6 +37,7 @@ class FramingReader:
         self._held = b""
         self._body: list[bytes] = []
         self._body_bytes = 0
+        self._last = b""
         self._sse = SseDecoder()
         self._usage: Usage | None = None
         self._reason = "stop"
@@ -71,6 +74,8 @@ class FramingReader:
             events = self._pass(held)
         if self.ended:
             return events
+        if not self.finished and (match := _FINISH_REASON.search(self._last)):
+            self.finished, self._reason = True, match[1].decode()
         if not self.finished:
             return [*events, self._fail(_cut())]
         return [*events, Raw(_DONE), *self._closing()]
@@ -87,47 +92,62 @@ class FramingReader:
         return self._pass(data[:end] if self._held else data)
 
     def _pass(self, block: bytes) -> list[Event]:
-        """Pass a block of whole events; look inside it only where it may hold a mark."""
-        if self.progress and not _MARKS.search(block):
-            self.progress += b"data:" in block
-            return [Raw(block)]
+        """Pass a block of whole events, looking only into those up to the first output and those with a mark."""
         kept: list[bytes] = []
-        content = False
+        self._last = block
         try:
-            for event in _split(block):
-                keep, shows = self._look(event)
-                content = content or shows
-                if keep:
-                    kept.append(event)
-                if self.ended:
-                    break
+            self._sift(block, kept)
         except ProxyException as error:
-            return [*_raw(kept, content), self._fail(error)]
-        return [*_raw(kept, content), *(self._closing() if self.ended else ())]
+            return [*_raw(kept, bool(self.progress)), self._fail(error)]
+        return [*_raw(kept, bool(self.progress)), *(self._closing() if self.ended else ())]
 
-    def _look(self, event: bytes) -> tuple[bool, bool]:
-        """Return (pass it on?, does it show output?) for one event."""
-        for payload in self._sse.feed(event):
-            if payload.strip() == b"[DONE]":
-                if not self.progress and not self.finished:
-                    raise TranslationError("the backend ended its stream without an answer")
-                self.ended = True
-                return True, False
-            chunk = read_chunk(payload)
-            if chunk.error is not None:
-                raise error_from_object(chunk.error)
-            if chunk.usage is not None:
-                self._usage = _usage(chunk)
-                if self._hide_usage and not chunk.choices:
-                    return False, False
-            shows = _shows_output(chunk)
-            self.progress += shows
-            for choice in chunk.choices or ():
-                if choice.finish_reason:
-                    self.finished = True
-                    self._reason = choice.finish_reason
-            return True, shows
-        return True, False
+    def _sift(self, block: bytes, kept: list[bytes]) -> None:
+        """Append to `kept` what passes of a block, up to [DONE]. Raises ProxyException for an error in it."""
+        at = 0
+        while not self.progress and at < len(block) and not self.ended:
+            at = self._take(block, at, kept)
+        for mark in () if self.ended else _marks(block, at):
+            if mark < at:
+                continue  # in the event that was just taken
+            start = _last_event_end(block, at, mark) or at
+            if start > at:
+                kept.append(block[at:start])
+            at = self._take(block, start, kept)
+            if self.ended:
+                return
+        if at < len(block) and not self.ended:
+            kept.append(block[at:])
+            self.progress += b"data:" in kept[-1]
+
+    def _take(self, block: bytes, at: int, kept: list[bytes]) -> int:
+        """Look into the event that begins at `at`, keep it if it is to pass, and return where it ends."""
+        match = _EVENT_END.search(block, at)
+        end = match.end() if match else len(block)
+        event = block[at:end]
+        if all([self._look(payload) for payload in self._sse.feed(event)]):
+            kept.append(event)
+        return end
+
+    def _look(self, payload: bytes) -> bool:
+        """Note what an event says; return whether it passes. Raises ProxyException for an error in it."""
+        if payload.strip() == b"[DONE]":
+            if not self.progress and not self.finished:
+                raise TranslationError("the backend ended its stream without an answer")
+            self.ended = True
+            return True
+        chunk = read_chunk(payload)
+        if chunk.error is not None:
+            raise error_from_object(chunk.error)
+        if chunk.usage is not None:
+            self._usage = _usage(chunk)
+            if self._hide_usage and not chunk.choices:
+                return False
+        self.progress += _shows_output(chunk)
+        for choice in chunk.choices or ():
+            if choice.finish_reason:
+                self.finished = True
+                self._reason = choice.finish_reason
+        return True
 
     def _closing(self) -> list[Event]:
         self.ended = self.finished = True
@@ -160,29 +180,28 @@ class FramingReader:
         return Failure(error)
 
 
-def _last_event_end(data: bytes, start: int) -> int:
-    """Return where the last whole event of `data` ends, 0 if none does; no blank line begins before `start`."""
-    end = data.rfind(b"\n\n", start) + 2
+def _last_event_end(data: bytes, start: int, stop: int | None = None) -> int:
+    """Return where the last whole event of `data[:stop]` ends, 0 if none does; no blank line begins before `start`."""
+    end = data.rfind(b"\n\n", start, stop) + 2
     if end < 2:
         end = 0
     if b"\r" in data:
         for blank in (b"\r\n\r\n", b"\r\r"):
-            position = data.rfind(blank, start)
+            position = data.rfind(blank, start, stop)
             if position >= 0:
                 end = max(end, position + len(blank))
     return end
 
 
-def _split(block: bytes) -> list[bytes]:
-    """Return the events of a block, each with its blank line."""
-    events: list[bytes] = []
-    start = 0
-    for match in _EVENT_END.finditer(block):
-        events.append(block[start : match.end()])
-        start = match.end()
-    if start < len(block):
-        events.append(block[start:])
-    return events
+def _marks(block: bytes, start: int) -> list[int]:
+    """Return where the marks stand in `block`, from `start` on, in order. Linear, however many there are."""
+    places: list[int] = []
+    for mark in _MARKS:
+        place = block.find(mark, start)
+        while place >= 0:
+            places.append(place)
+            place = block.find(mark, place + 1)
+    return sorted(places)
 
 
 def _shows_output(chunk: Chunk) -> bool:

@@ -103,9 +103,9 @@ class ChatQuestion(GenerationQuestion):
     shape = CHAT
 
     def __init__(self, request: ChatRequest) -> None:
-        super().__init__(request)
         self._messages = encode_messages(request.messages)
-        self._tools = request.tools
+        self._tools = [{"type": "function", **tool.model_dump(exclude_unset=True)} for tool in request.tools]
+        super().__init__(request)
 
     @property
     def is_load(self) -> bool:
@@ -121,7 +121,7 @@ class ChatQuestion(GenerationQuestion):
     def _path_and_prompt(self) -> tuple[str, dict[str, Any]]:
         prompt: dict[str, Any] = {"messages": self._messages}
         if self._tools:
-            prompt["tools"] = [tool.model_dump(exclude_unset=True) for tool in self._tools]
+            prompt["tools"] = self._tools
         return _CHAT_PATH, prompt
 
 
@@ -131,9 +131,9 @@ class GenerateQuestion(GenerationQuestion):
     shape = GENERATE
 
     def __init__(self, request: GenerateRequest) -> None:
+        self._content = user_content(request.prompt, request.images)
         super().__init__(request)
         self._generate = request
-        self._content = user_content(request.prompt, request.images)
         if request.raw and (request.template or request.system or request.context):
             self._conflict: RequestError | None = RequestError("raw mode does not support template, system, or context")
         else:

@@ -35,9 +35,6 @@ def access_log_middleware(log: FilteringBoundLogger | None = None) -> Middleware
         except asyncio.CancelledError:
             status = ClientGoneError.status
             raise
-        except web.HTTPException as answer:
-            status = answer.status
-            raise
         finally:
             logger.info("request", **access_record(exchange, status, answer_bytes(exchange, response), monotonic_ns()))
 

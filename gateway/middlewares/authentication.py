@@ -11,11 +11,9 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 from pydantic import SecretStr
 
+from gateway.callers import AUTHENTICATED
 from gateway.errors import UnauthorizedError
 from gateway.exchange import EXCHANGE, ROUTES
-
-AUTHENTICATED: web.RequestKey[bool] = web.RequestKey("authenticated", bool)
-"""True where the client may see everything: it showed a valid key, or none is wanted."""
 
 _API_KEY_HEADER = "x-api-key"
 _MESSAGE = "unauthorized: this gateway wants an API key (Authorization: Bearer KEY)"
@@ -23,7 +21,7 @@ _may_pass_on = re.compile(r"[\x21-\x7e]+").fullmatch
 
 
 def authentication_middleware(api_keys: Sequence[SecretStr]) -> Middleware:
-    """Return the middleware. With keys, each request shows one of them; without, the client's own is kept for passing on."""
+    """Return the middleware. With keys, a request shows one of them; without, its own key is kept for passing on."""
     return _check_keys([_digest(key.get_secret_value()) for key in api_keys]) if api_keys else _keep_key
 
 

@@ -1,8 +1,8 @@
 """Which web pages may call the gateway, in the words of CORS.
 
-aiohttp-cors writes the header of an allowed answer, on every path and on streams, through an adapter that asks the origin
-middleware's decision. The rest is ours, because there Ollama differs from it: origins with wildcards, 403 for a foreign
-origin, 204 for a preflight whatever it asks for, a plain `*` where all origins are allowed, and `Vary`.
+aiohttp-cors writes the header of an allowed answer, on every path and on streams, through an adapter that tells it what
+the origin middleware decided. The rest is ours, because there Ollama differs from it: origins with wildcards, 403 for a
+foreign origin, 204 for a preflight whatever it asks for, a plain `*` where all origins are allowed, and `Vary`.
 """
 
 import re
@@ -42,7 +42,7 @@ ALLOWED_ORIGIN: web.RequestKey[str] = web.RequestKey("allowed_origin", str)
 
 
 class OriginPolicy:
-    """The allowed origins: None for Ollama's local ones, `("*",)` for all, else exactly those named (`*` matches any text)."""
+    """The allowed origins: None for Ollama's local ones, `("*",)` for all, else those named, where `*` is any text."""
 
     def __init__(self, origins: Sequence[str] | None) -> None:
         named = LOCAL_ORIGINS if origins is None else tuple(origins)

@@ -1,4 +1,4 @@
-"""The headers every answer carries: set when it is prepared, since that is the last moment that also reaches streams."""
+"""The headers every answer carries: set when it is prepared, the last moment that also reaches streams."""
 
 from aiohttp import hdrs, web
 
@@ -10,7 +10,7 @@ ANSWER: web.RequestKey[web.StreamResponse] = web.RequestKey("answer", web.Stream
 
 
 async def set_answer_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Add X-Request-ID, remove `Server`, and note on the exchange that nobody may answer again. For `on_response_prepare`."""
+    """For `on_response_prepare`: add X-Request-ID, remove `Server`, note that from now on nobody may answer again."""
     response.headers.pop(hdrs.SERVER, None)
     exchange = request.get(EXCHANGE)
     if exchange is None:

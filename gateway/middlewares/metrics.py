@@ -27,9 +27,6 @@ def metrics_middleware(metrics: Metrics) -> Middleware:
         except asyncio.CancelledError:
             status = ClientGoneError.status
             raise
-        except web.HTTPException as answer:
-            status = answer.status
-            raise
         finally:
             metrics.request_finished(exchange, status, monotonic_ns() - exchange.started_ns)
 

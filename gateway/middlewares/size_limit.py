@@ -8,7 +8,7 @@ from gateway.exchange import EXCHANGE
 
 
 def size_limit_middleware(max_bytes: int) -> Middleware:
-    """Return the middleware. A larger Content-Length raises PayloadTooLargeError, and the connection ends with the answer."""
+    """Return the middleware. A larger Content-Length is a PayloadTooLargeError, which also ends the connection."""
 
     @web.middleware
     async def size_limit(request: web.Request, handler: Handler) -> web.StreamResponse:

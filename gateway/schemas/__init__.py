@@ -1,1 +1,1 @@
-"""Wire types only: what clients send, by dialect. Reading them from bytes is `gateway.codecs.requests`."""
+"""Wire types only, by dialect. Reading a client's bytes as one of them is `gateway.codecs.requests`."""

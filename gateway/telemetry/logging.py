@@ -1,4 +1,4 @@
-"""Log lines: one JSON object each, UTF-8, to one stream; those of the libraries included. Secrets are masked in all of them."""
+"""Log lines: one JSON object each, in UTF-8, those of the libraries included. Secrets are masked in all of them."""
 
 import json
 import logging
@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, TextIO
 
 import msgspec
 import structlog
+from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
@@ -25,8 +26,8 @@ def configure_logging(level: str, stream: TextIO | BinaryIO | None = None, secre
     `stream` None is standard output.
     """
     number = _LEVELS.get(level.upper(), logging.CRITICAL)
-    text_or_binary = sys.stdout if stream is None else stream
-    binary: BinaryIO = getattr(text_or_binary, "buffer", text_or_binary)
+    target: Any = sys.stdout if stream is None else stream
+    binary: BinaryIO = getattr(target, "buffer", target)
     structlog.configure(
         processors=[_stamp, _show_exception, LineRenderer(secrets)],
         wrapper_class=structlog.make_filtering_bound_logger(number),
@@ -70,7 +71,7 @@ class LineRenderer:
         return line.encode()
 
     def _masked(self, value: object) -> object:
-        if value is None or isinstance(value, bool | int | float):
+        if value is None or isinstance(value, bool | int | float | datetime):
             return value
         if isinstance(value, str):
             return mask(value, self._secrets)
@@ -86,16 +87,15 @@ class LibraryHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
-        fields: dict[str, Any] = {}
+        logger = get_logger(record.name)
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, HttpProcessingError):
-            # Broken HTTP: the message quotes the bytes received, which may hold a key.
-            fields["error_type"] = type(error).__name__
-        elif error is not None:
-            fields["exc_info"] = error
+        if isinstance(error, HttpProcessingError | web.RequestPayloadError):
+            # A client's mistake. The messages quote the bytes received, which may hold a key.
+            logger.info("broken HTTP from a client", error_type=type(error).__name__)
+            return
         level = max(min(record.levelno // 10 * 10, logging.CRITICAL), logging.DEBUG)
-        message = record.getMessage().partition("\n")[0]
-        get_logger(record.name).log(level, message, **fields)
+        fields = {} if error is None else {"exc_info": error}
+        logger.log(level, record.getMessage().partition("\n")[0], **fields)
 
 
 def describe_exception(error: BaseException) -> list[str]:
@@ -118,8 +118,7 @@ def describe_exception(error: BaseException) -> list[str]:
 
 
 def _stamp(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    time = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return {"time": time, "level": method, "event": event.pop("event"), **event}
+    return {"time": datetime.now(UTC), "level": method, "event": event.pop("event"), **event}
 
 
 def _show_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -137,4 +136,8 @@ def _render(event: EventDict) -> str:
         return _encode(event).decode()
     except (UnicodeEncodeError, msgspec.ValidationError, TypeError, ValueError, OverflowError):
         # Lone surrogates in a model's name, keys that are no strings: slower, but it writes anything.
-        return json.dumps(event, default=repr)
+        return json.dumps(event, default=_text)
+
+
+def _text(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else repr(value)

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable
 
+from gateway.errors import ProxyException, UpstreamStatusError
+
 MASK = "***"
 _SHORTEST_SECRET = 6
 _HINTS = ("sk-", "earer", "EARER")
@@ -21,6 +23,22 @@ def mask(text: str, secrets: Iterable[str] = ()) -> str:
     return _LOOKS_LIKE_A_KEY.sub(MASK, text)
 
 
+def mask_error(error: ProxyException, secrets: Iterable[str]) -> None:
+    """Mask every text that an error may show: a backend quotes what it was sent."""
+    known = list(secrets)
+    error.message = mask(error.message, known)
+    error.param = mask(error.param, known) if error.param else None
+    error.code = mask(error.code, known) if error.code else None
+    if isinstance(error, UpstreamStatusError):
+        error.error_type = mask(error.error_type, known) if error.error_type else None
+
+
 def may_need_mask(text: str, secrets: Iterable[str]) -> bool:
     """Return False where `mask` would change nothing: a cheap look, for lines that are written often."""
-    return any(hint in text for hint in _HINTS) or any(secret in text for secret in secrets)
+    for hint in _HINTS:
+        if hint in text:
+            return True
+    for secret in secrets:  # noqa: SIM110 - a generator costs more than the look itself
+        if secret in text:
+            return True
+    return False

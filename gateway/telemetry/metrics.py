@@ -1,17 +1,19 @@
-"""The gateway's own numbers: plain ones on the way of a request, made into Prometheus families when somebody scrapes."""
+"""The gateway's own numbers: plain ones while requests run, made into Prometheus families when somebody scrapes."""
 
 import platform
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator, Sequence
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
 
-from gateway.exchange import Exchange
+if TYPE_CHECKING:
+    from gateway.exchange import Exchange
 
 DURATION_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 """From an answer of our own to a long thought of a large model."""
@@ -80,7 +82,7 @@ class Metrics:
         """Count a request as in flight. `route` is a label of the route table, or "other"."""
         self._route(route).in_flight += 1
 
-    def request_finished(self, exchange: Exchange, status: int, duration_ns: int) -> None:
+    def request_finished(self, exchange: "Exchange", status: int, duration_ns: int) -> None:
         """Count a request that was started, as its exchange and `status` say it ended."""
         numbers = self._route(exchange.route)
         numbers.in_flight -= 1

@@ -111,6 +111,19 @@ def test_a_forgotten_done_is_added_after_a_finish_reason() -> None:
     assert events[-1] == Finish("length")
 
 
+def test_a_finish_reason_in_an_unusual_spelling_still_ends_the_stream() -> None:
+    odd = b'data: {"choices" : [{"delta" : {}, "finish_reason" :\t"length"}]}\n\n'
+    assert read(FramingReader(), sse(said("a"), done=False) + odd)[-1] == Finish("length")
+
+
+def test_marks_that_share_an_event_are_looked_at_once() -> None:
+    both = chunk({"content": "b"}, "stop", usage={"prompt_tokens": 1}, error=None)
+    stream = sse(said("a"), said("c"), both)
+    events = read(FramingReader(), stream)
+    assert passed(events) == stream
+    assert events[-2:] == [Usage(1, None), Finish("stop")]
+
+
 def test_a_last_event_without_its_blank_line_passes_with_one() -> None:
     stream = sse(said("a"), done=False) + b"data: " + json.dumps(chunk(finish="stop")).encode()
     assert passed(read(FramingReader(), stream)) == stream + b"\n\ndata: [DONE]\n\n"

@@ -104,6 +104,10 @@ def test_tools_keep_every_key_of_their_schema() -> None:
     assert body(chat(tools=[tool]))["tools"] == [tool]
 
 
+def test_a_tool_without_a_type_is_a_function() -> None:
+    assert body(chat(tools=[{"function": {"name": "f"}}]))["tools"] == [{"type": "function", "function": {"name": "f"}}]
+
+
 def test_logprobs_are_asked_for() -> None:
     sent = body(chat(logprobs=True, top_logprobs=3))
     assert (sent["logprobs"], sent["top_logprobs"]) == (True, 3)

@@ -1,4 +1,4 @@
-"""An application with all middlewares, for the tests of each: as the gateway composes them, around routes of the test."""
+"""An application with all middlewares, as the gateway composes them, around routes of a test."""
 
 import asyncio
 import json
@@ -55,7 +55,9 @@ def build(
     return app
 
 
-def raising(error: Exception, *, dialect: Dialect = Dialect.OLLAMA, path: str = "/fails") -> Callable[[RouteTable], None]:
+def raising(
+    error: Exception, *, dialect: Dialect = Dialect.OLLAMA, path: str = "/fails"
+) -> Callable[[RouteTable], None]:
     """Return a registration of a POST route that raises `error`."""
 
     async def fail(request: web.Request) -> web.Response:

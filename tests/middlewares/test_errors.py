@@ -5,6 +5,7 @@ from io import BytesIO
 
 import pytest
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from pytest_aiohttp.plugin import AiohttpClient, AiohttpServer
 
 from gateway.errors import (
@@ -126,10 +127,8 @@ def failing_midway(error: Exception, *, told_length: int | None = None) -> Calla
     return lambda routes: _add_stream(routes, fail)
 
 
-def _add_stream(
-    routes: RouteTable, handler: Callable[[web.Request], web.StreamResponse] | object
-) -> None:
-    routes.add("GET", "/streams", handler, dialect=Dialect.OLLAMA)  # type: ignore[arg-type]  # a coroutine of the test
+def _add_stream(routes: RouteTable, handler: Handler) -> None:
+    routes.add("GET", "/streams", handler, dialect=Dialect.OLLAMA)
 
 
 STREAM_REQUEST = b"GET /streams HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -1,9 +1,11 @@
 import json
 import logging
+from datetime import datetime, timedelta
 from io import BytesIO, TextIOWrapper
 
 import pytest
 import structlog
+from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
 
 from gateway.telemetry.logging import bound_logger, configure_logging, get_logger
@@ -21,7 +23,7 @@ def test_an_event_is_one_json_line_with_time_level_component_and_values() -> Non
         get_logger("catalog").info("list refreshed", models=3)
     (line,) = lines_of(stream)
     assert (line["level"], line["event"], line["component"], line["models"]) == ("info", "list refreshed", "catalog", 3)
-    assert str(line["time"]).endswith("+00:00")
+    assert datetime.fromisoformat(str(line["time"])).utcoffset() == timedelta(0)
 
 
 def test_events_below_the_level_are_not_written() -> None:
@@ -53,7 +55,9 @@ def test_no_value_breaks_the_line(value: object) -> None:
     with captured_logging("INFO") as stream:
         get_logger("a").info("event", model=value)
     assert stream.getvalue().count(b"\n") == 1
-    assert lines_of(stream)[0]["event"] == "event"
+    (line,) = lines_of(stream)
+    assert line["event"] == "event"
+    assert datetime.fromisoformat(str(line["time"]))
 
 
 def test_secrets_are_masked_wherever_they_stand() -> None:
@@ -117,15 +121,21 @@ def test_library_chatter_below_warning_stays_out_even_with_debug() -> None:
     assert [line["event"] for line in lines_of(stream)] == ["ours"]
 
 
-def test_broken_http_is_logged_without_the_bytes_received() -> None:
+@pytest.mark.parametrize("error", [BadHttpMessage("my-own-secret"), web.RequestPayloadError("my-own-secret")])
+def test_broken_http_is_a_clients_mistake_and_its_bytes_stay_out(error: Exception) -> None:
     with captured_logging("INFO") as stream:
-        try:
-            raise BadHttpMessage("Authorization : my-own-secret")
-        except BadHttpMessage as error:
-            logging.getLogger("aiohttp.server").error("Error handling request", exc_info=error)
+        logging.getLogger("aiohttp.server").error("Error handling my-own-secret", exc_info=error)
     (line,) = lines_of(stream)
-    assert line["error_type"] == "BadHttpMessage"
+    assert (line["level"], line["event"]) == ("info", "broken HTTP from a client")
+    assert line["error_type"] == type(error).__name__
     assert "my-own-secret" not in stream.getvalue().decode()
+
+
+def test_an_exception_in_a_library_is_shown_by_its_frames() -> None:
+    with captured_logging("INFO") as stream:
+        logging.getLogger("asyncio").error("Exception in callback", exc_info=ValueError("x"))
+    (line,) = lines_of(stream)
+    assert (line["level"], line["error_type"]) == ("error", "ValueError")
 
 
 def test_configuring_twice_writes_each_library_record_once() -> None:

@@ -1,0 +1,89 @@
+"""A backend's list that a test holds in its hand, a catalog on it, and a clock that moves when told."""
+
+import asyncio
+import contextvars
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from gateway.catalog import Catalog
+from gateway.codecs.contract import Profile
+from gateway.codecs.models import ModelInfo, read_models
+from gateway.errors import ProxyException, UpstreamStatusError
+
+type Fetch = Callable[[str | None], Awaitable[tuple[ModelInfo, ...]]]
+
+REQUEST_MARK: contextvars.ContextVar[str] = contextvars.ContextVar("request_mark", default="none")
+
+
+class Clock:
+    """Seconds that pass only when a test adds to `now_s`."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class ListedModels:
+    """Answers as a lister does: `ids`, or a key's own in `by_key`, or `error`; waits while `gate` is shut."""
+
+    def __init__(self, *ids: str) -> None:
+        self.ids = ids
+        self.by_key: dict[str | None, tuple[str, ...]] = {}
+        self.error: Exception | None = None
+        self.calls: list[str | None] = []
+        self.marks: list[str] = []
+        self.cancelled = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def __call__(self, client_key: str | None) -> tuple[ModelInfo, ...]:
+        """Read the list once."""
+        self.calls.append(client_key)
+        self.marks.append(REQUEST_MARK.get())
+        try:
+            await self.gate.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        if self.error is not None:
+            raise self.error
+        return models_of(*self.by_key.get(client_key, self.ids))
+
+
+def models_of(*ids: str) -> tuple[ModelInfo, ...]:
+    """Return models with these ids, owned by `owner-of-<id>`."""
+    return read_models(json.dumps([{"id": name, "owned_by": f"owner-of-{name}"} for name in ids]).encode())
+
+
+def catalog_of(
+    fetch: Fetch,
+    *,
+    mapping: Mapping[str, str] | None = None,
+    default_model: str | None = None,
+    cache_ttl_s: float = 60.0,
+    **more: Any,
+) -> Catalog:
+    """Return a catalog of the backend `main`; the profile of a model is named after its owner."""
+    return Catalog(
+        fetch,
+        backend_name="main",
+        profile_of=Profile,
+        mapping=mapping or {},
+        default_model=default_model,
+        cache_ttl_s=cache_ttl_s,
+        **more,
+    )
+
+
+def unreachable(status: int = 502) -> ProxyException:
+    """Return the error of a lister that got no list."""
+    return UpstreamStatusError(status, "no list")
+
+
+async def settle() -> None:
+    """Let every task that can run do so."""
+    for _ in range(10):
+        await asyncio.sleep(0)

@@ -1,0 +1,57 @@
+import pytest
+
+from gateway.middlewares.cors import OriginPolicy
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://localhost",
+        "https://localhost",
+        "http://localhost:3000",
+        "https://127.0.0.1:8443",
+        "http://0.0.0.0:1",
+        "app://obsidian.md",
+        "file://",
+        "tauri://localhost",
+        "vscode-webview://1abc",
+        "vscode-file://vscode-app",
+    ],
+)
+def test_local_pages_are_allowed_when_nothing_is_configured(origin: str) -> None:
+    assert OriginPolicy(None).allows(origin)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "null",
+        "https://example.com",
+        "http://localhost.example.com",
+        "http://localhost:80.example.com",
+        "http://localhost:",
+        "http://localhost:1@example.com",
+        "http://127.0.0.1.example.com",
+        "ftp://localhost",
+        "chrome-extension://abc",
+        "http://[::1]:3000",
+    ],
+)
+def test_other_pages_are_not(origin: str) -> None:
+    assert not OriginPolicy(None).allows(origin)
+
+
+def test_configured_origins_are_the_only_ones() -> None:
+    policy = OriginPolicy(["https://app.example.com", "https://*.example.org", "chrome-extension://*"])
+    assert policy.allows("https://app.example.com")
+    assert policy.allows("https://a.b.example.org")
+    assert policy.allows("chrome-extension://abc")
+    assert not policy.allows("https://app.example.com:8443")
+    assert not policy.allows("https://exampleXorg")
+    assert not policy.allows("http://localhost")
+
+
+def test_an_asterisk_allows_all_and_an_empty_list_nobody() -> None:
+    assert OriginPolicy(["*"]).allows("https://anything")
+    assert OriginPolicy(["*"]).allows_all
+    assert not OriginPolicy([]).allows("http://localhost")
