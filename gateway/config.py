@@ -251,13 +251,13 @@ class MetricsConfig(Part):
     prometheus: Flag = Field(
         True,
         validation_alias="ENABLE_PROMETHEUS_METRICS",
-        description="Also show metrics in Prometheus' text form, at /metrics and /v1/metrics/prometheus.",
+        description="Show metrics in Prometheus' text form. false: only the JSON summary at METRICS_PATH stays.",
         examples=["false"],
     )
     path: MetricsPath = Field(
         "/v1/metrics",
         validation_alias="METRICS_PATH",
-        description="Path of the metrics in JSON.",
+        description="Path of the metrics: Prometheus' text form, or a summary for clients that ask for JSON.",
         examples=["/internal/metrics"],
     )
 

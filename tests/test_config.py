@@ -1,6 +1,5 @@
 """Config: what is read from where, what is refused in which words, and what never shows."""
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,24 +10,10 @@ from yarl import URL
 
 from gateway.app import create_app
 from gateway.config import PROMETHEUS_PATHS, SERVED_BELOW, SERVED_PATHS, Config, ConfigError, settings
+from tests.refusals import SECRET, problem_of, problems_of
 
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - the text of a setting, nothing is bound
+EVERYWHERE = "0.0.0.0"
 ROOT = Path(__file__).resolve().parent.parent
-SECRET = "sk-do-not-show-me"
-
-
-def problems_of(mapping: dict[str, str]) -> list[str]:
-    with pytest.raises(ConfigError) as caught:
-        Config.from_mapping(mapping)
-    return caught.value.lines
-
-
-def problem_of(name: str, value: str) -> str:
-    (line,) = problems_of({name: value})
-    assert line.startswith(f"{name}: ")
-    assert "; expected " in line
-    assert line.isprintable()
-    return line
 
 
 def test_nothing_set_gives_the_documented_defaults() -> None:
@@ -74,43 +59,6 @@ def test_every_setting_arrives_where_it_belongs() -> None:
         "/internal/metrics",
     )
     assert (config.log.level, config.log.effective_level, config.version_endpoint) == ("WARNING", "DEBUG", False)
-
-
-def test_the_environment_counts_before_dotenv_and_empty_means_unset(tmp_path: Path) -> None:
-    dotenv = tmp_path / ".env"
-    dotenv.write_text("PROXY_PORT=1111\nMAX_RETRIES=7\nDEFAULT_MODEL=\nSOMETHING_ELSE=x\nDEBUG\n")
-    config = Config.load({"PROXY_PORT": "2222", "MAX_RETRIES": "  ", "DNS_CACHE_TTL": ""}, dotenv)
-    assert (config.listen.port, config.backend.max_retries, config.backend.dns_cache_ttl_s) == (2222, 7, 60)
-    assert config.models.default_model is None
-    assert not config.log.debug
-
-
-def test_a_missing_dotenv_sets_nothing(tmp_path: Path) -> None:
-    assert Config.load({}, tmp_path / ".env") == Config.from_mapping({})
-
-
-def test_dotenv_takes_quotes_comments_export_and_a_byte_order_mark_and_interpolates_nothing(tmp_path: Path) -> None:
-    dotenv = tmp_path / ".env"
-    dotenv.write_text(
-        "\ufeffPROXY_PORT=1111 # mine\nexport DEFAULT_MODEL='a b'\nOPENAI_API_KEY=sk-${HOME}\n", encoding="utf-8"
-    )
-    config = Config.load({"HOME": "/somewhere"}, dotenv)
-    assert (config.listen.port, config.models.default_model) == (1111, "a b")
-    assert config.secrets() == ["sk-${HOME}"]
-
-
-@pytest.mark.parametrize(("content", "word"), [(b"PROXY_PORT=\xff\xfe\n", "UTF-8"), (None, "cannot be read")])
-def test_an_unreadable_dotenv_is_one_line(tmp_path: Path, content: bytes | None, word: str) -> None:
-    dotenv = tmp_path / ".env"
-    if content is None:
-        dotenv.mkdir()
-    else:
-        dotenv.write_bytes(content)
-    with pytest.raises(ConfigError) as caught:
-        Config.load({}, dotenv)
-    (line,) = caught.value.lines
-    assert line.startswith(str(dotenv))
-    assert word in line
 
 
 def test_names_are_case_sensitive_and_field_names_are_no_settings() -> None:
@@ -339,106 +287,6 @@ async def test_the_paths_refused_for_metrics_are_the_routes_there_are() -> None:
     assert known - {"/api"} <= served
 
 
-# The file that maps names
-
-
-def mapping_problem(path: Path, content: str | bytes) -> str:
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return problem_of("MODEL_MAPPING_FILE", str(path))
-
-
-def test_the_mapping_file_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "names.json"
-    path.write_text('\ufeff{"llama3": "gpt-4o", "Größe:latest": "org/model"}', encoding="utf-8")
-    models = Config.load({"MODEL_MAPPING_FILE": str(path)}, tmp_path / ".env").models
-    assert models.mapping_file == path
-    assert dict(models.mapping) == {"llama3": "gpt-4o", "Größe:latest": "org/model"}
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ('{\n  "a": "b",\n}', ["line 3", "column"]),
-        ("", ["line 1", "column 1"]),
-        ('["a"]', ["no JSON object"]),
-        ('{"a": "b", "c": 5}', ['"c"', "a number"]),
-        ('{"a": {"b": "c"}}', ['"a"', "an object"]),
-        ('{"a": null}', ['"a"', "null"]),
-        ('{"a": true}', ['"a"', "a boolean"]),
-        ('{"a": ["b"]}', ['"a"', "a list"]),
-        ('{"a": " "}', ['"a"', "empty"]),
-        ('{"": "b"}', ["without a name"]),
-        ('{"a": "b", "a": "c"}', ['"a"', "twice"]),
-        ('{"a\\n\\u001b": 5}', ['"a\\n\\u001b"']),
-        ("[" * 100_000, ["nested"]),
-        (b'{"a": "\xff"}', ["UTF-8"]),
-    ],
-)
-def test_a_broken_mapping_file_names_the_place(tmp_path: Path, content: str | bytes, words: list[str]) -> None:
-    line = mapping_problem(tmp_path / "names.json", content)
-    assert not [word for word in words if word not in line]
-
-
-def test_a_missing_mapping_file_and_a_directory_are_named(tmp_path: Path) -> None:
-    assert "no file" in problem_of("MODEL_MAPPING_FILE", str(tmp_path / "none.json"))
-    assert "cannot be read" in problem_of("MODEL_MAPPING_FILE", str(tmp_path))
-
-
-def test_a_key_in_the_mapping_file_is_not_shown(tmp_path: Path) -> None:
-    path = tmp_path / "names.json"
-    path.write_text(f'{{"{SECRET}": 1}}')
-    (line,) = problems_of({"MODEL_MAPPING_FILE": str(path), "OPENAI_API_KEY": SECRET})
-    assert SECRET not in line
-
-
-# What is said at the start
-
-
-def warnings_of(**mapping: str) -> list[str]:
-    return list(Config.from_mapping(mapping).warnings)
-
-
-def test_the_port_that_kubernetes_injects_is_ignored_with_a_warning(tmp_path: Path) -> None:
-    config = Config.from_mapping({"PROXY_PORT": "tcp://10.0.0.1:80"})
-    assert config.listen.port == 11434
-    assert "Kubernetes" in config.warnings[0]
-    (tmp_path / ".env").write_text("PROXY_PORT=1234\n")
-    assert Config.load({"PROXY_PORT": "tcp://10.0.0.1:80"}, tmp_path / ".env").listen.port == 1234
-
-
-def test_unchecked_certificates_are_warned_of_loudly() -> None:
-    (warning,) = warnings_of(DISABLE_SSL_VERIFICATION="true")
-    assert "NOT" in warning
-    assert warnings_of(DISABLE_SSL_VERIFICATION="false") == []
-
-
-def test_an_open_door_in_front_of_a_key_is_warned_of() -> None:
-    (warning,) = warnings_of(CORS_ORIGINS="*", OPENAI_API_KEY=SECRET)
-    assert "CORS_ORIGINS" in warning
-    (warning,) = warnings_of(PROXY_HOST=EVERYWHERE, OPENAI_API_KEY=SECRET)
-    assert "PROXY_HOST" in warning
-    assert warnings_of(CORS_ORIGINS="*", PROXY_HOST=EVERYWHERE, OPENAI_API_KEY=SECRET, API_KEYS="k") == []
-    assert warnings_of(CORS_ORIGINS="*", PROXY_HOST=EVERYWHERE) == []
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost", "LOCALHOST."])
-def test_listening_on_loopback_is_no_open_door(host: str) -> None:
-    assert warnings_of(PROXY_HOST=host, OPENAI_API_KEY=SECRET) == []
-
-
-@pytest.mark.parametrize("url", ["http://api.example.com/v1", "http://8.8.8.8/v1"])
-def test_a_key_over_plain_http_to_elsewhere_is_warned_of(url: str) -> None:
-    (warning,) = warnings_of(OPENAI_API_BASE_URL=url, OPENAI_API_KEY=SECRET)
-    assert "unencrypted" in warning
-    assert warnings_of(OPENAI_API_BASE_URL=url) == []
-    assert warnings_of(OPENAI_API_BASE_URL=url.replace("http:", "https:"), OPENAI_API_KEY=SECRET) == []
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1:8000", "[::1]", "localhost", "10.0.0.7", "vllm", "host.docker.internal"])
-def test_a_key_over_plain_http_nearby_is_not_warned_of(host: str) -> None:
-    assert warnings_of(OPENAI_API_BASE_URL=f"http://{host}/v1", OPENAI_API_KEY=SECRET) == []
-
-
 def test_another_backend_gets_no_key() -> None:
     config = Config.from_mapping({"OPENAI_API_KEY": SECRET, "PROXY_PORT": "99"}).for_backend(
         URL("http://127.0.0.1:1/v1")
@@ -448,42 +296,6 @@ def test_another_backend_gets_no_key() -> None:
         None,
         99,
     )
-
-
-# The documentation of settings
-
-
-def test_every_setting_is_described_once() -> None:
-    rows = settings()
-    names = [row.name for row in rows]
-    assert len(names) == len(set(names)) == 26
-    for row in rows:
-        assert re.fullmatch("[A-Z][A-Z_]+", row.name)
-        assert row.description.endswith(".")
-        assert row.type
-        assert row.example
-        assert row.example != row.default
-
-
-def test_every_default_that_is_shown_means_the_default() -> None:
-    assert Config.from_mapping({row.name: row.default for row in settings()}) == Config.from_mapping({})
-
-
-def test_the_example_file_holds_every_setting_once_and_nothing_else() -> None:
-    text = (ROOT / ".env.example").read_text(encoding="utf-8")
-    assigned = re.findall(r"^#?([A-Za-z_][A-Za-z0-9_]*)=(.*)$", text, re.MULTILINE)
-    assert assigned == [(row.name, row.default) for row in settings()]
-    assert not [line for line in text.splitlines() if line and not line.startswith("#")]
-    words = " ".join(line.removeprefix("# ") for line in text.splitlines())
-    assert not [row.name for row in settings() if row.description not in words or row.right not in words]
-
-
-def test_the_example_file_works_as_it_is_and_with_every_line_switched_on(tmp_path: Path) -> None:
-    text = (ROOT / ".env.example").read_text(encoding="utf-8")
-    dotenv = tmp_path / ".env"
-    for content in (text, re.sub(r"^#([A-Z_]+=)", r"\1", text, flags=re.MULTILINE)):
-        dotenv.write_text(content, encoding="utf-8")
-        assert Config.load({}, dotenv) == Config.from_mapping({})
 
 
 def test_importing_reads_no_setting(tmp_path: Path) -> None:

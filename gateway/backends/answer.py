@@ -79,7 +79,6 @@ class Answer:
 
     async def close(self) -> None:
         """Give the connection back when the answer was read to its end, else close it: the backend stops working."""
-        self._watchdog.close()
         content = self._response.content
         try:
             if self._complete and not content.at_eof():
@@ -88,10 +87,15 @@ class Answer:
                         while await content.readany():
                             pass
         finally:
-            if self._complete and content.at_eof():
-                self._response.release()
-            else:
-                self._response.close()
+            self.drop()
+
+    def drop(self) -> None:
+        """Let go at once: the connection is closed unless its body was read to the end."""
+        self._watchdog.close()
+        if self._complete and self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
 
     async def _read(self) -> list[Event] | None:
         """Read until there are events; return None when there are no more."""

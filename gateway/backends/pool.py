@@ -121,7 +121,7 @@ class Pool:
             self._mask(error, exchange, target)
             raise
         except BaseException:
-            response.close()
+            answer.drop()
             raise
         return answer
 
