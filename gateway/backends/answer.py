@@ -43,13 +43,14 @@ class Answer:
         self._watchdog = Watchdog(self._stop)
         self._first: list[Event] | None = None
         self._clean = clean
+        self._seen = (0, False)
         self._over = False
         self._complete = False
         self._stopped: ProxyException | None = None
 
-    async def begin(self, wait_s: float) -> None:
-        """Read up to the first output, for at most `wait_s`. Raises the failure if there is one before it."""
-        self._watchdog.expect("total" if self._total_s is not None else "first_token", wait_s)
+    async def begin(self, wait_s: float, passed_s: float) -> None:
+        """Read up to the first output, for at most `wait_s` less `passed_s`. Raises the failure if one comes before."""
+        self._watchdog.expect("total" if self._total_s is not None else "first_token", wait_s, passed_s=passed_s)
         events: list[Event] = []
         while not _shows(events):
             batch = await self._read()
@@ -68,7 +69,7 @@ class Answer:
         if self._first is not None:
             first, self._first = self._first, None
             return first
-        self._expect_more()
+        self._go_on()
         batch = await self._read()
         self._pause()
         return batch
@@ -101,7 +102,6 @@ class Answer:
         """Read until there are events; return None when there are no more."""
         content = self._response.content
         reader = self.reader
-        progress = reader.progress
         while not self._over:
             try:
                 data = await content.readany()
@@ -115,15 +115,26 @@ class Answer:
                 return self._ended(events)
             if events:
                 return events
-            if reader.progress != progress:
-                progress = reader.progress
-                self._expect_more()
+            if self._told() != self._seen:
+                self._go_on()
         return None
 
-    def _expect_more(self) -> None:
-        """Start the clock of silence, or after a finish reason the short one; a plain answer keeps its total."""
-        if self._total_s is None:
+    def _go_on(self) -> None:
+        """Start the clock anew after output, else go on with it: comments and empty deltas are silence too.
+
+        After a finish reason a short clock runs, for usage and [DONE]; a plain answer keeps its total.
+        """
+        if self._total_s is not None:
+            return
+        told = self._told()
+        if told == self._seen:
+            self._watchdog.resume()
+        else:
+            self._seen = told
             self._watchdog.expect("idle", USAGE_WAIT_S if self.reader.finished else self._idle_s)
+
+    def _told(self) -> tuple[int, bool]:
+        return self.reader.progress, self.reader.finished
 
     def _pause(self) -> None:
         if self._total_s is None:
@@ -142,7 +153,7 @@ class Answer:
                 self._exchange.prompt_tokens = event.prompt_tokens
                 self._exchange.completion_tokens = event.completion_tokens
             elif isinstance(event, Finish):
-                self._complete = True
+                self._complete = self._stopped is None
             elif isinstance(event, Failure):
                 self._clean(event.error)
         return events

@@ -115,7 +115,7 @@ class Pool:
         )
         try:
             await self._check_status(response, exchange, target)
-            await answer.begin(max(0.001, wait_s - (time.monotonic() - started_s)))
+            await answer.begin(wait_s, time.monotonic() - started_s)
         except ProxyException as error:
             await answer.close()
             self._mask(error, exchange, target)

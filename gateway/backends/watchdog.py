@@ -10,27 +10,38 @@ from gateway.errors import UpstreamTimeoutError
 class Watchdog:
     """Calls `expire` with the error of the clock that ran out. Moving a deadline costs an assignment, not a timer."""
 
-    __slots__ = ("_clock", "_deadline", "_expire", "_limit_s", "_loop", "_timer")
+    __slots__ = ("_clock", "_deadline", "_expire", "_left_s", "_limit_s", "_loop", "_timer")
 
     def __init__(self, expire: Callable[[UpstreamTimeoutError], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._expire = expire
         self._deadline = math.inf
         self._limit_s = math.inf
+        self._left_s = math.inf
         self._clock = ""
         self._timer: asyncio.TimerHandle | None = None
 
-    def expect(self, clock: str, limit_s: float) -> None:
-        """Start `clock` (its name goes into the error): it runs out `limit_s` from now, in place of any other."""
+    def expect(self, clock: str, limit_s: float, *, passed_s: float = 0.0) -> None:
+        """Start `clock` (its name goes into the error), in place of any other.
+
+        It runs out `limit_s` after it began, of which `passed_s` are over.
+        """
         self._clock = clock
         self._limit_s = limit_s
-        self._deadline = self._loop.time() + limit_s
+        self._deadline = self._loop.time() + limit_s - passed_s
         if self._timer is None or self._timer.when() > self._deadline:
             self._arm()
 
     def pause(self) -> None:
         """Stop the clock: what happens now is not the backend's silence."""
+        self._left_s = self._deadline - self._loop.time()
         self._deadline = math.inf
+
+    def resume(self) -> None:
+        """Go on with the clock that was stopped."""
+        self._deadline = self._loop.time() + self._left_s
+        if self._timer is None or self._timer.when() > self._deadline:
+            self._arm()
 
     def close(self) -> None:
         """Drop the timer."""

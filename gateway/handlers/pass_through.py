@@ -14,6 +14,8 @@ from gateway.handlers.routing import RouteTable
 from gateway.handlers.writers import split_raw, stream_raw
 from gateway.schemas.openai import ChatCompletionRequest, CompletionRequest, EmbeddingRequest
 
+_EVENT_STREAM = "text/event-stream; charset=utf-8"
+
 ROUTES: tuple[tuple[str, type[OpenAIRequest]], ...] = (
     ("/chat/completions", ChatCompletionRequest),
     ("/completions", CompletionRequest),
@@ -49,12 +51,12 @@ class PassThroughHandler:
             raise question.unknown_model()
         async with self._pool.attempts(exchange, candidates, question) as answer:
             headers = passed_headers(answer.headers)
-            if not answer.reader.plain:
-                headers["Content-Type"] = "text/event-stream; charset=utf-8"
-                headers["Cache-Control"] = "no-cache"
-                headers["X-Accel-Buffering"] = "no"
-                return await stream_raw(request, answer, headers)
-            return await _whole(answer, headers)
+            headers["Content-Type"] = "application/json" if answer.reader.plain else _EVENT_STREAM
+            if not question.streamed or answer.reader.plain:
+                return await _whole(answer, headers)
+            headers["Cache-Control"] = "no-cache"
+            headers["X-Accel-Buffering"] = "no"
+            return await stream_raw(request, answer, headers)
 
 
 async def _whole(answer: Answer, headers: CIMultiDict[str]) -> web.Response:
@@ -64,7 +66,6 @@ async def _whole(answer: Answer, headers: CIMultiDict[str]) -> web.Response:
         if failure is not None:
             raise failure
         pieces.append(data)
-    headers["Content-Type"] = "application/json"
     return web.Response(body=b"".join(pieces), headers=headers)
 
 

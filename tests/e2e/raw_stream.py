@@ -1,0 +1,54 @@
+"""A client that is nothing but a socket: what it reads is what the network brought, when it brought it."""
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+QUESTION = [{"role": "user", "content": "Count, please."}]
+STREAMS: dict[str, dict[str, Any]] = {
+    "/api/chat": {"model": "held", "messages": QUESTION},
+    "/api/generate": {"model": "held", "prompt": "Count, please."},
+    "/v1/chat/completions": {"model": "held", "messages": QUESTION, "stream": True},
+}
+"""The streaming routes, each with a request."""
+GIVE_UP_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class RawStream:
+    """The answer to one request, as it comes."""
+
+    connection: socket.socket
+
+    def read(self) -> str:
+        """What comes next, in one read. Raises EOFError at the end, TimeoutError when nothing comes."""
+        data = self.connection.recv(65_536)
+        if not data:
+            raise EOFError("the answer has ended")
+        return data.decode()
+
+    def read_until(self, text: str) -> str:
+        """All reads up to the one that completes `text`."""
+        seen = ""
+        while text not in seen:
+            seen += self.read()
+        return seen
+
+    def leave(self) -> None:
+        """Close the connection."""
+        self.connection.close()
+
+
+@contextmanager
+def asking(url: str, path: str, body: dict[str, Any]) -> Iterator[RawStream]:
+    """Sends a POST request to a server; the connection is closed with the context."""
+    address = urlsplit(url)
+    data = json.dumps(body).encode()
+    headers = f"Host: {address.netloc}\r\nContent-Type: application/json\r\nContent-Length: {len(data)}"
+    with socket.create_connection((address.hostname, address.port), timeout=GIVE_UP_S) as connection:
+        connection.sendall(f"POST {path} HTTP/1.1\r\n{headers}\r\n\r\n".encode() + data)
+        yield RawStream(connection)
