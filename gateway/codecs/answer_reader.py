@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from gateway.codecs.backend_errors import error_from_object
 from gateway.codecs.events import End, Event, Failure, Finish, Usage
 from gateway.codecs.sse import EventTooLargeError, SseDecoder
-from gateway.codecs.tolerance import read_chunk
+from gateway.codecs.tolerance import is_whole, read_chunk
 from gateway.errors import ProxyException, TranslationError, UpstreamConnectionError
 from gateway.schemas.chunks import Chunk
 
@@ -127,7 +127,7 @@ class AnswerReader(ABC):
         events.append(Finish(self._reason or "stop"))
 
     def _finish_stream(self, sse: SseDecoder, end: End) -> list[Event]:
-        events = self._feed_stream(sse.flush()) if end is End.CLEAN else []
+        events = self._feed_stream([*filter(is_whole, sse.flush())]) if end is End.CLEAN else []
         if self.ended:
             return events
         if not self.finished:

@@ -10,7 +10,7 @@ from gateway.codecs.answer_reader import CUT_MESSAGE, MAX_BODY_BYTES, check_json
 from gateway.codecs.backend_errors import error_from_object
 from gateway.codecs.events import End, Event, Failure, Finish, Raw, Usage
 from gateway.codecs.sse import MAX_EVENT_BYTES, SseDecoder
-from gateway.codecs.tolerance import read_chunk
+from gateway.codecs.tolerance import is_whole, read_chunk
 from gateway.errors import ProxyException, TranslationError, UpstreamConnectionError
 from gateway.schemas.chunks import Chunk
 
@@ -69,9 +69,9 @@ class FramingReader:
         if self.plain or not self._decided:
             return self._finish_body() if end is End.CLEAN else [self._fail(_cut())]
         events: list[Event] = []
-        if end is End.CLEAN and self._held.strip():
-            held, self._held = self._held.rstrip(b"\r\n") + b"\n\n", b""
-            events = self._pass(held)
+        last = self._held.rstrip(b"\r\n") + b"\n\n"
+        if end is End.CLEAN and all(map(is_whole, SseDecoder().feed(last))) and last.strip():
+            events = self._pass(last)
         if self.ended:
             return events
         if not self.finished and (match := _FINISH_REASON.search(self._last)):

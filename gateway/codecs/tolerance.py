@@ -31,6 +31,17 @@ def read_chunk(data: bytes) -> Chunk:
         return _narrow(read_object(data))
 
 
+def is_whole(payload: bytes) -> bool:
+    """Tell whether the data of an event that the end of a stream left without its blank line is all there."""
+    if payload.strip() == b"[DONE]":
+        return True
+    try:
+        read_chunk(payload)
+    except TranslationError:
+        return False
+    return True
+
+
 def read_object(data: bytes) -> dict[str, Any]:
     """Decode a JSON object with the standard library. Raises TranslationError for anything else."""
     try:
