@@ -24,7 +24,9 @@ $(shell have=$$($(PY) -c '$(VERSION)' 2>/dev/null) && \
 	{ [ -z '$(PYTHON)' ] || [ "$$('$(PYTHON)' -c '$(VERSION)' 2>/dev/null)" = "$$have" ]; } \
 	|| rm -f .venv/.run-* .venv/.dev-*)
 
-# Sets $python. A pyenv shim may exist and yet not run, so every candidate is tried, in every folder of PATH.
+# Sets $python. A pyenv shim may exist and yet not run, so every candidate is tried, in every folder of PATH; at last
+# those that pyenv and uv keep outside of it.
+KEPT := $${PYENV_ROOT:-$$HOME/.pyenv}/versions/*/bin:$$HOME/.local/share/uv/python/*/bin
 FIND_PYTHON = python=; bare=; \
 	try() { \
 		"$$1" -c '$(IS_NEW)' >/dev/null 2>&1 || return 1; \
@@ -32,12 +34,12 @@ FIND_PYTHON = python=; bare=; \
 	search() { \
 		for name in $(PYTHON_NAMES); do \
 			IFS=:; \
-			for folder in $$PATH; do \
+			for folder in $$1; do \
 				if [ -x "$$folder/$$name" ] && try "$$folder/$$name"; then return; fi; \
 			done; \
 			unset IFS; \
-		done; }; \
-	if [ -n '$(PYTHON)' ]; then try '$(PYTHON)'; else search; fi; unset IFS; \
+		done; false; }; \
+	if [ -n '$(PYTHON)' ]; then try '$(PYTHON)'; else search "$$PATH" || search "$(KEPT)"; fi; unset IFS; \
 	if [ -z "$$python" ]; then \
 		if [ -n "$$bare" ]; then echo "$$bare is new enough, but cannot make environments (venv, ensurepip or ssl is missing)."; \
 		elif [ -n '$(PYTHON)' ]; then echo 'PYTHON=$(PYTHON) is not a Python 3.12 or newer that runs.'; \
@@ -98,7 +100,7 @@ GATE = $(PY) -m coverage report --format=total --fail-under=$(1) --include='$(2)
 LINT_IMPORTS := from importlinter.cli import lint_imports_command; lint_imports_command()
 
 lint: $(DEV_STAMP) ## check style, types and imports
-	@echo "ruff check" && $(PY) -m ruff check --quiet .
+	@echo "ruff check" && $(PY) -m ruff check --quiet --output-format concise .
 	@echo "ruff format" && $(PY) -m ruff format --quiet --check .
 	@echo "mypy" && $(PY) -m mypy --no-error-summary
 	@echo "import contracts" && log=$$($(PY) -c '$(LINT_IMPORTS)' --no-logo 2>&1) || { echo "$$log"; exit 1; }
@@ -126,5 +128,5 @@ lock: $(DEV_STAMP) ## renew requirements.txt and requirements-dev.txt from pypro
 
 clean: ## remove .venv and everything else that make and the tools made
 	@rm -rf .venv .coverage .coverage.* htmlcov build dist *.egg-info
-	@rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .e2e_cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find gateway tests -name __pycache__ -type d -prune -exec rm -rf {} +

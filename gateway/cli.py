@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
         prog=_program_name(),
         usage="%(prog)s [-h] [--version] [--demo] [--host HOST] [--port PORT] [--log-level LEVEL] [check]",
         description="Serves the Ollama API and the OpenAI API in front of an OpenAI-compatible backend.",
-        epilog="Settings come from the environment and from .env; .env.example lists them all. Arguments beat both.",
+        epilog="Settings come from the environment, then from .env; .env.example lists them all. Arguments beat both.",
         allow_abbrev=False,
     )
     main_parser.add_argument("--version", action="store_true", help="print version, commit and date, and exit")
@@ -149,7 +149,7 @@ def demo_banner(address: str, config: "Config") -> str:
     lines = [
         f"Ollama API at {address}, answered by the embedded demo backend",
         f"Models: {', '.join(model.id for model in MODELS)}",
-        "Try it:",
+        "Try it (the second line wants: pip install ollama):",
         f"  {chat}",
         f"""  python -c "import ollama; print({client}.{question})\"""",
     ]

@@ -57,8 +57,6 @@ class RouteInfo:
     dialect: Dialect
     exempt: bool = False
     """True where no key is asked for (liveness and version answers)."""
-    reads_body: bool = False
-    """True where a request body is read: the size limit applies."""
 
 
 ROUTES: web.AppKey[dict[web.AbstractRoute, RouteInfo]] = web.AppKey("routes", dict)

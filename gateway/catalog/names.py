@@ -3,7 +3,6 @@
 import re
 
 LATEST = ":latest"
-_DEFAULT_PREFIXES = ("registry.ollama.ai/library/", "library/")
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}"
 _NAME = re.compile(
     rf"(?:[A-Za-z0-9_][A-Za-z0-9_.:-]{{0,349}}/)?(?:[A-Za-z0-9_][A-Za-z0-9_-]{{0,79}}/)?{_PART}(?::{_PART})?"
@@ -18,13 +17,6 @@ def is_ollama_name(name: str) -> bool:
 def without_latest(name: str) -> str:
     """Return `name` without the `:latest` that Ollama's clients add (in any case)."""
     return name[: -len(LATEST)] if name[-len(LATEST) :].lower() == LATEST else name
-
-
-def with_tag(name: str) -> str:
-    """Return the shortest name with a tag, as Ollama shows it: `library/foo` is `foo:latest`."""
-    for prefix in _DEFAULT_PREFIXES:
-        name = name.removeprefix(prefix)
-    return name if ":" in name.rsplit("/", 1)[-1] else name + LATEST
 
 
 class NameTable[Value]:

@@ -31,7 +31,7 @@ class EmbedHandler:
 
     def register(self, routes: RouteTable) -> None:
         """Add the route."""
-        routes.add("POST", self._path, self.post, dialect=Dialect.OLLAMA, reads_body=True)
+        routes.add("POST", self._path, self.post, dialect=Dialect.OLLAMA)
 
     async def post(self, request: web.Request) -> web.Response:
         """Answer one request; no input means: load the model, which is answered here."""

@@ -32,7 +32,7 @@ class GenerationHandler:
 
     def register(self, routes: RouteTable) -> None:
         """Add the route."""
-        routes.add("POST", self._path, self.post, dialect=Dialect.OLLAMA, reads_body=True)
+        routes.add("POST", self._path, self.post, dialect=Dialect.OLLAMA)
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         """Answer one request; errors before the first output have a status, later ones a last line."""

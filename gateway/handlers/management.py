@@ -39,7 +39,7 @@ class ProgressHandler:
 
     def register(self, routes: RouteTable) -> None:
         """Add the route."""
-        routes.add("POST", self._path, self.post, dialect=Dialect.OLLAMA, reads_body=True)
+        routes.add("POST", self._path, self.post, dialect=Dialect.OLLAMA)
 
     async def post(self, request: web.Request) -> web.Response:
         """Answer with every step, or with the last one where `stream` is false."""
@@ -55,7 +55,7 @@ class DeleteHandler:
 
     def register(self, routes: RouteTable) -> None:
         """Add the route."""
-        routes.add("DELETE", "/api/delete", self.delete, dialect=Dialect.OLLAMA, reads_body=True)
+        routes.add("DELETE", "/api/delete", self.delete, dialect=Dialect.OLLAMA)
 
     async def delete(self, request: web.Request) -> web.Response:
         """Answer 200 without a body: SDKs take any other success for a failure."""
@@ -69,7 +69,7 @@ class CopyHandler:
 
     def register(self, routes: RouteTable) -> None:
         """Add the route."""
-        routes.add("POST", "/api/copy", self.post, dialect=Dialect.OLLAMA, reads_body=True)
+        routes.add("POST", "/api/copy", self.post, dialect=Dialect.OLLAMA)
 
     async def post(self, request: web.Request) -> web.Response:
         """Raise NotImplementedHereError, or RequestError for a body that Ollama would refuse as well."""
@@ -89,7 +89,7 @@ class CreateHandler:
 
     def register(self, routes: RouteTable) -> None:
         """Add the route."""
-        routes.add("POST", "/api/create", self.post, dialect=Dialect.OLLAMA, reads_body=True)
+        routes.add("POST", "/api/create", self.post, dialect=Dialect.OLLAMA)
 
     async def post(self, request: web.Request) -> web.Response:
         """Raise NotImplementedHereError, or RequestError for a body that Ollama would refuse as well."""

@@ -3,8 +3,9 @@
 from aiohttp import web
 
 from gateway.catalog.catalog import Catalog
-from gateway.catalog.names import is_ollama_name, with_tag
+from gateway.catalog.names import is_ollama_name
 from gateway.codecs.models import PS_BODY, ModelInfo, show_body, tags_body
+from gateway.codecs.names import shortest_with_tag
 from gateway.codecs.requests import read_request
 from gateway.errors import ModelNotFoundError, ProxyException, RequestError
 from gateway.exchange import EXCHANGE, Dialect
@@ -45,7 +46,7 @@ class ShowHandler:
 
     def register(self, routes: RouteTable) -> None:
         """Add the route."""
-        routes.add("POST", "/api/show", self.post, dialect=Dialect.OLLAMA, reads_body=True)
+        routes.add("POST", "/api/show", self.post, dialect=Dialect.OLLAMA)
 
     async def post(self, request: web.Request) -> web.Response:
         """Answer one request. Raises ModelNotFoundError for a model that nobody serves."""
@@ -76,4 +77,4 @@ def _unknown(name: str) -> ProxyException:
     # Only now: the id of a backend's model may break Ollama's grammar, and is found all the same.
     if not is_ollama_name(name):
         return RequestError("invalid model name")
-    return ModelNotFoundError(f"model '{with_tag(name)}' not found", code="model_not_found")
+    return ModelNotFoundError(f"model '{shortest_with_tag(name)}' not found", code="model_not_found")

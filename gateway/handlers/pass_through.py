@@ -35,7 +35,7 @@ class PassThroughHandler:
 
     def register(self, routes: RouteTable) -> None:
         """Add the route."""
-        routes.add("POST", f"/v1{self._path}", self.post, dialect=Dialect.OPENAI, reads_body=True)
+        routes.add("POST", f"/v1{self._path}", self.post, dialect=Dialect.OPENAI)
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""

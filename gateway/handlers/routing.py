@@ -25,9 +25,8 @@ class RouteTable:
         *,
         dialect: Dialect,
         exempt: bool = False,
-        reads_body: bool = False,
     ) -> web.AbstractRoute:
         """Register `handler` for exactly this method (GET adds no HEAD). `exempt`: answers without a key."""
         route = self._app.router.add_route(method, path, handler)
-        self._infos[route] = RouteInfo(label=path, dialect=dialect, exempt=exempt, reads_body=reads_body)
+        self._infos[route] = RouteInfo(label=path, dialect=dialect, exempt=exempt)
         return route

@@ -12,12 +12,6 @@ _PRIVATE_NETWORKS = tuple(
 _PORT = re.compile(r":[0-9]*\Z")
 
 
-def is_loopback(listen_host: str) -> bool:
-    """Return whether a server bound to `listen_host` (address or name) is reached from this machine only."""
-    address = _address(listen_host)
-    return listen_host.lower() == "localhost" if address is None else address.is_loopback
-
-
 def without_port(host: str) -> str:
     """Return the name or address of a Host header, in lower case, IPv6 without brackets."""
     if host.startswith("["):

@@ -6,8 +6,9 @@ from yarl import URL
 
 from gateway.errors import ForbiddenError, RequestError
 from gateway.exchange import EXCHANGE
+from gateway.exposure import is_loopback
 from gateway.middlewares.cors import ALLOWED_ORIGIN, OriginPolicy
-from gateway.middlewares.hosts import LocalHosts, is_loopback, without_port
+from gateway.middlewares.hosts import LocalHosts, without_port
 
 _CLOSE = {"Connection": "close"}
 

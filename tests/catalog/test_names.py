@@ -2,22 +2,7 @@
 
 import pytest
 
-from gateway.catalog.names import NameTable, is_ollama_name, with_tag, without_latest
-
-
-@pytest.mark.parametrize(
-    ("name", "shown"),
-    [
-        ("foo", "foo:latest"),
-        ("foo:7b", "foo:7b"),
-        ("user/foo", "user/foo:latest"),
-        ("library/foo", "foo:latest"),
-        ("registry.ollama.ai/library/foo:1", "foo:1"),
-        ("host:5000/user/foo", "host:5000/user/foo:latest"),
-    ],
-)
-def test_the_shortest_name_with_a_tag_is_shown(name: str, shown: str) -> None:
-    assert with_tag(name) == shown
+from gateway.catalog.names import NameTable, is_ollama_name, without_latest
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@ import socket
 
 import pytest
 
-from gateway.middlewares.hosts import LocalHosts, is_loopback, without_port
+from gateway.exposure import is_loopback
+from gateway.middlewares.hosts import LocalHosts, without_port
 
 
 @pytest.mark.parametrize(("host", "loopback"), [
