@@ -109,7 +109,7 @@ class BackendConfig(Part):
     request_timeout_s: Seconds = Field(
         60.0,
         validation_alias="REQUEST_TIMEOUT",
-        description="Longest silence of the backend (before the first token, between chunks), and longest a body may take.",
+        description="Longest silence of the backend (before the first token, between chunks); longest a body may take.",
         examples=["120"],
     )
     connect_timeout_s: Seconds = Field(

@@ -13,6 +13,12 @@ _UNKNOWN_MODEL_TEXT = re.compile(
     r"model\b.{0,200}?\b(not found|does ?n[o']t exist|do not exist|is not (?:available|served)|unknown)|unknown model",
     re.I | re.S,
 )
+_TOO_LONG_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error", "string_above_max_length"})
+_TOO_LONG = re.compile(
+    r"(maximum|max) (context|input|sequence|model) length|context (length|size|window)|too many tokens|too long"
+    r"|input (\(\d+ tokens\) )?is (too large|larger)|tokens?\) is too large|must have less than \d+ tokens",
+    re.I,
+)
 
 
 def error_from_status(
@@ -49,6 +55,11 @@ def is_unknown_model(error: ProxyException) -> bool:
     if not isinstance(error, UpstreamStatusError) or error.status not in (400, 404, 422):
         return False
     return error.code in _UNKNOWN_MODEL_CODES or bool(_UNKNOWN_MODEL_TEXT.search(error.message))
+
+
+def is_too_long(error: UpstreamStatusError) -> bool:
+    """Tell whether a backend refused an input because it is longer than the model's context."""
+    return error.code in _TOO_LONG_CODES or error.error_type in _TOO_LONG_CODES or bool(_TOO_LONG.search(error.message))
 
 
 def retry_after_s(headers: Any, now_s: float) -> float | None:

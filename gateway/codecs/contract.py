@@ -14,7 +14,8 @@ class Profile(msgspec.Struct, frozen=True):
 
     `parameters`: request keys it accepts beyond those every server knows. `max_tokens`: its name for that bound.
     `thinking_off`: the key that switches reasoning off (`chat_template_kwargs` or `reasoning_effort`), None where none
-    is known. `thinking_levels`: whether it takes `reasoning_effort`.
+    is known. `thinking_levels`: whether it takes `reasoning_effort`. `embedding_batch`: the most texts it
+    embeds at once.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Profile(msgspec.Struct, frozen=True):
     max_tokens: str = "max_tokens"
     stream_usage: bool = True
     base64_embeddings: bool = False
+    embedding_batch: int = 2048
     thinking_off: str | None = None
     thinking_levels: bool = False
 

@@ -9,28 +9,32 @@ from typing import Any
 
 import msgspec
 
-from gateway.codecs.events import Usage
 from gateway.codecs.ollama_writer import Clocks
 from gateway.errors import TranslationError
 
 
-def embed_body(model: str, vectors: list[Any], usage: Usage | None, clocks: Clocks, dimensions: int | None) -> bytes:
+def embed_body(
+    model: str, vectors: list[Any], prompt_tokens: int | None, clocks: Clocks, dimensions: int | None
+) -> bytes:
     """Return the body of `/api/embed`: vectors of length 1 (L2), cut to `dimensions` where the backend did not."""
     rows = [normalised(cut(read_vector(vector), dimensions)) for vector in vectors]
     ended = clocks.ended_ns or clocks.started_ns
     fields = [
         ("total_duration", ended - clocks.started_ns),
         ("load_duration", clocks.asked_ns - clocks.started_ns),
-        ("prompt_eval_count", usage.prompt_tokens if usage is not None else None),
+        ("prompt_eval_count", prompt_tokens),
     ]
     rest = "".join(f',"{name}":{value}' for name, value in fields if value is not None and value > 0)
     return b'{"model":%b,"embeddings":%b%b}' % (quote(model).encode(), msgspec.json.encode(rows), rest.encode())
 
 
-def embedding_body(vectors: list[Any]) -> bytes:
-    """Return the body of `/api/embeddings`: the first vector as the backend gave it."""
-    row = read_vector(vectors[0]) if vectors else []
-    return b'{"embedding":%b}' % msgspec.json.encode(row)
+def embedding_body(vectors: list[Any], *, several: bool) -> bytes:
+    """Return the body of `/api/embeddings`: the first vector as the backend gave it, beside it all of a list's."""
+    rows = [read_vector(vector) for vector in vectors]
+    first = msgspec.json.encode(rows[0] if rows else [])
+    if several:
+        return b'{"embedding":%b,"embeddings":%b}' % (first, msgspec.json.encode(rows))
+    return b'{"embedding":%b}' % first
 
 
 def read_vector(vector: list[float] | str) -> list[float]:

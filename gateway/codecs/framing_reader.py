@@ -124,7 +124,7 @@ class FramingReader:
         match = _EVENT_END.search(block, at)
         end = match.end() if match else len(block)
         event = block[at:end]
-        if all([self._look(payload) for payload in self._sse.feed(event)]):
+        if all(self._look(payload) for payload in self._sse.feed(event)):
             kept.append(event)
         return end
 

@@ -1,4 +1,4 @@
-"""Questions of `/api/chat`, `/api/generate`, `/api/embed` and `/api/embeddings`: schema in, OpenAI request out.
+"""Questions of `/api/chat` and `/api/generate`: schema in, OpenAI request out.
 
 A question is checked in Ollama's order: what concerns the body when it is made, options and `format` in `settle`, once
 the model is known to exist.
@@ -10,16 +10,15 @@ from typing import Any
 import msgspec
 
 from gateway.codecs.chat_reader import ChatReader
+from gateway.codecs.context import Conversation
 from gateway.codecs.contract import BackendReader, Encoded, Profile, Target
 from gateway.codecs.durations import check_keep_alive
-from gateway.codecs.embed_reader import EmbedReader
 from gateway.codecs.messages import encode_messages, user_content
 from gateway.codecs.names import check_name
 from gateway.codecs.ollama_writer import CHAT, GENERATE, Shape, load_reply
 from gateway.codecs.options import check_format, check_logprobs, check_think, encode_options, read_options
-from gateway.codecs.requests import embed_inputs
 from gateway.errors import ModelNotFoundError, ProxyException, RequestError
-from gateway.schemas.ollama import ChatRequest, EmbeddingsRequest, EmbedRequest, GenerateRequest
+from gateway.schemas.ollama import ChatRequest, GenerateRequest
 
 _CHAT_PATH = "/chat/completions"
 _COMPLETIONS_PATH = "/completions"
@@ -29,6 +28,8 @@ class GenerationQuestion(ABC):
     """What chat and generate share: options, format, thinking, logprobs, streaming. See `codecs.contract.Question`."""
 
     shape: Shape
+    conversation: Conversation | None = None
+    """What `context` of the answer goes on with; None where the answer has none."""
 
     def __init__(self, request: ChatRequest | GenerateRequest) -> None:
         self._request = request
@@ -134,6 +135,8 @@ class GenerateQuestion(GenerationQuestion):
         self._content = user_content(request.prompt, request.images)
         super().__init__(request)
         self._generate = request
+        if not request.raw and not request.suffix:
+            self.conversation = Conversation(request.context, system=request.system, prompt=request.prompt)
         if request.raw and (request.template or request.system or request.context):
             self._conflict: RequestError | None = RequestError("raw mode does not support template, system, or context")
         else:
@@ -156,53 +159,13 @@ class GenerateQuestion(GenerationQuestion):
 
     def _path_and_prompt(self) -> tuple[str, dict[str, Any]]:
         request = self._generate
-        if request.raw or request.suffix:
+        if self.conversation is None:
             prompt: dict[str, Any] = {"prompt": request.prompt}
             if request.suffix:
                 prompt["suffix"] = request.suffix
             return _COMPLETIONS_PATH, prompt
-        messages: list[dict[str, Any]] = [{"role": "system", "content": request.system}] if request.system else []
-        return _CHAT_PATH, {"messages": [*messages, {"role": "user", "content": self._content}]}
-
-
-class EmbedQuestion:
-    """A question of `/api/embed` or `/api/embeddings`: always plain. See `codecs.contract.Question`."""
-
-    streamed = False
-
-    def __init__(self, request: EmbedRequest | EmbeddingsRequest) -> None:
-        self._request = request
-        self.model = request.model_name
-        check_keep_alive(request.keep_alive)
-        self.legacy = isinstance(request, EmbeddingsRequest)
-        self.inputs = embed_inputs(request.given_input)
-        self.dimensions = None if isinstance(request, EmbeddingsRequest) else request.dimensions
-        if self.model:
-            check_name(self.model)
-
-    def unknown_model(self) -> ProxyException:
-        """Return the 404 of these two routes, or what each says where no model was named."""
-        if not self.model:
-            return RequestError("model is required") if self.legacy else ModelNotFoundError("model '' not found")
-        return ModelNotFoundError(f'model "{self.model}" not found, try pulling it first', code="model_not_found")
-
-    def settle(self) -> None:
-        """Check the options, none of which an embedding takes."""
-        read_options(self._request.options)
-
-    def encode(self, target: Target, dropped: frozenset[str] = frozenset()) -> Encoded:
-        """Return the request for `target`; vectors come as base64 where its profile offers it."""
-        body: dict[str, Any] = {"model": target.model, "input": self.inputs}
-        if self.dimensions:
-            body["dimensions"] = self.dimensions
-        body["encoding_format"] = "base64" if target.profile.base64_embeddings else "float"
-        for name in dropped:
-            body.pop(name, None)
-        return Encoded("/embeddings", {}, msgspec.json.encode(body))
-
-    def reader(self, target: Target, started_ns: int) -> BackendReader:
-        """Return a reader that wants one vector an input."""
-        return EmbedReader(len(self.inputs))
+        before = [{"role": role, "content": text} for role, text in self.conversation.turns[:-1]]
+        return _CHAT_PATH, {"messages": [*before, {"role": "user", "content": self._content}]}
 
 
 def encode_think(think: bool | str | None, profile: Profile) -> dict[str, Any]:

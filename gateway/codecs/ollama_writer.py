@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.codecs.context import Conversation
 from gateway.codecs.error_body import error_body
 from gateway.codecs.events import Event, Failure, Finish, Text, Thinking, ToolCall, Usage
 from gateway.codecs.timestamps import Timestamps
@@ -54,8 +55,12 @@ class Clocks(msgspec.Struct):
 class NdjsonWriter:
     """Turns batches of events into lines. `sse=True` frames the same objects as server-sent events."""
 
-    def __init__(self, shape: Shape, model: str, clocks: Clocks, *, sse: bool = False) -> None:
+    def __init__(
+        self, shape: Shape, model: str, clocks: Clocks, *, conversation: Conversation | None = None, sse: bool = False
+    ) -> None:
         self._shape = shape
+        self._conversation = conversation
+        self._said: list[str] = []
         self._clocks = clocks
         self._open = f'{"data: " if sse else ""}{{"model":{quote(model)},"created_at":"'
         self._end = "\n\n" if sse else "\n"
@@ -75,6 +80,8 @@ class NdjsonWriter:
             if isinstance(event, Text):
                 logprobs = _logprobs(event.logprobs) if event.logprobs else ""
                 lines.append(f"{head}{shape.text}{quote(event.text)}{tail}{logprobs}{end}")
+                if self._conversation is not None:
+                    self._said.append(event.text)
             elif isinstance(event, Thinking):
                 lines.append(f"{head}{shape.thinking}{quote(event.text)}{tail}{end}")
             elif isinstance(event, ToolCall):
@@ -93,14 +100,16 @@ class NdjsonWriter:
         return f"data: {line}\n\n".encode() if self.content_type == "text/event-stream" else f"{line}\n".encode()
 
     def _done(self, finish: Finish) -> str:
-        return f',"done":true,"done_reason":"{done_reason(finish.reason)}"{metrics(self._clocks, self._usage)}'
+        done = f',"done":true,"done_reason":"{done_reason(finish.reason)}"{metrics(self._clocks, self._usage)}'
+        return done + _context(self._conversation, self._said)
 
 
 class JsonBody:
     """Collects the events of a whole answer; `body` is the one JSON object of a request with `stream: false`."""
 
-    def __init__(self, shape: Shape, model: str, clocks: Clocks) -> None:
+    def __init__(self, shape: Shape, model: str, clocks: Clocks, *, conversation: Conversation | None = None) -> None:
         self._shape = shape
+        self._conversation = conversation
         self._model = model
         self._clocks = clocks
         self._text: list[str] = []
@@ -137,7 +146,7 @@ class JsonBody:
             f'{{"model":{quote(self._model)},"created_at":"{Timestamps().format(wall_ns)}",'
             f"{shape.text}{quote(''.join(self._text))}{thinking}{calls}{shape.close},"
             f'"done":true,"done_reason":"{done_reason(self._finish.reason)}"'
-            f"{metrics(self._clocks, self._usage)}{logprobs}}}"
+            f"{metrics(self._clocks, self._usage)}{_context(self._conversation, self._text)}{logprobs}}}"
         ).encode("ascii")
 
 
@@ -172,6 +181,10 @@ def metrics(clocks: Clocks, usage: Usage | None) -> str:
         ("eval_duration", usage.eval_ns if usage.eval_ns is not None else ended - first),
     )
     return "".join(f',"{name}":{value}' for name, value in fields if value is not None and value > 0)
+
+
+def _context(conversation: Conversation | None, said: list[str]) -> str:
+    return "" if conversation is None else f',"context":{conversation.context("".join(said))}'
 
 
 def _tool_call(call: ToolCall) -> str:

@@ -1,25 +1,32 @@
 """`/api/embed` and the deprecated `/api/embeddings`."""
 
+from collections.abc import Sequence
 from time import monotonic_ns
+from typing import Any
 
 from aiohttp import web
 
 from gateway.backends.pool import Pool
 from gateway.catalog.catalog import Catalog
+from gateway.codecs.contract import Target
+from gateway.codecs.embed_questions import EmbedQuestion
 from gateway.codecs.embed_writer import embed_body, embedding_body
 from gateway.codecs.events import Failure, Usage, Vectors
-from gateway.codecs.ollama_questions import EmbedQuestion
 from gateway.codecs.ollama_writer import Clocks
 from gateway.codecs.requests import read_request
-from gateway.exchange import EXCHANGE, Dialect
+from gateway.errors import UpstreamStatusError
+from gateway.exchange import EXCHANGE, Dialect, Exchange
 from gateway.handlers.body import read_body
 from gateway.handlers.routing import RouteTable
 from gateway.handlers.writers import json_response
 from gateway.schemas.ollama import EmbeddingsRequest, EmbedRequest
 
+AMENDMENTS = 10
+"""How often a refused question is asked again in another form: ten halvings leave a thousandth of a text."""
+
 
 class EmbedHandler:
-    """Embeds texts: `/api/embed` takes many and normalises, `/api/embeddings` takes one and does not."""
+    """Embeds texts: `/api/embed` normalises the vectors, `/api/embeddings` gives them as the backend does."""
 
     def __init__(
         self, path: str, schema: type[EmbedRequest] | type[EmbeddingsRequest], catalog: Catalog, pool: Pool
@@ -43,22 +50,54 @@ class EmbedHandler:
             raise question.unknown_model()
         question.settle()
         clocks = Clocks(exchange.started_ns, monotonic_ns())
-        vectors: list[object] = []
-        usage: Usage | None = None
-        if question.inputs:
-            async with self._pool.attempts(exchange, candidates, question) as answer:
-                while (events := await answer.next()) is not None:
-                    for event in events:
-                        if isinstance(event, Vectors):
-                            vectors = event.vectors
-                        elif isinstance(event, Usage):
-                            usage = event
-                        elif isinstance(event, Failure):
-                            raise event.error
+        vectors: list[Any] = []
+        tokens: list[int | None] = []
+        for batch in question.batches(candidates[0].profile.embedding_batch) if question.inputs else ():
+            found, usage = await self._ask(exchange, candidates, batch)
+            vectors += found
+            tokens.append(usage.prompt_tokens if usage is not None else None)
+        exchange.prompt_tokens = _total(tokens)
         clocks.ended_ns = monotonic_ns()
         if question.legacy:
-            return json_response(embedding_body(vectors))
-        return json_response(embed_body(question.model, vectors, usage, clocks, question.dimensions))
+            return json_response(embedding_body(vectors, several=question.several))
+        body = embed_body(question.model, vectors, exchange.prompt_tokens, clocks, question.dimensions)
+        return json_response(body)
+
+    async def _ask(
+        self, exchange: Exchange, candidates: Sequence[Target], question: EmbedQuestion
+    ) -> tuple[list[Any], Usage | None]:
+        """Ask for one batch; a refusal that another form of it can cure is met with that form."""
+        for _ in range(AMENDMENTS):
+            try:
+                return await self._ask_once(exchange, candidates, question)
+            except UpstreamStatusError as refusal:
+                amended = question.amended(refusal)
+                if amended is None:
+                    raise
+                question = amended
+        return await self._ask_once(exchange, candidates, question)
+
+    async def _ask_once(
+        self, exchange: Exchange, candidates: Sequence[Target], question: EmbedQuestion
+    ) -> tuple[list[Any], Usage | None]:
+        vectors: list[Any] = []
+        usage: Usage | None = None
+        async with self._pool.attempts(exchange, candidates, question) as answer:
+            while (events := await answer.next()) is not None:
+                for event in events:
+                    if isinstance(event, Vectors):
+                        vectors = event.vectors
+                    elif isinstance(event, Usage):
+                        usage = event
+                    elif isinstance(event, Failure):
+                        raise event.error
+        return vectors, usage
+
+
+def _total(tokens: list[int | None]) -> int | None:
+    """Return the sum, None where one batch was not counted: part of a count is no count."""
+    known = [count for count in tokens if count is not None]
+    return sum(known) if tokens and len(known) == len(tokens) else None
 
 
 def embed_handlers(catalog: Catalog, pool: Pool) -> list[EmbedHandler]:

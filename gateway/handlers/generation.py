@@ -48,12 +48,12 @@ class GenerationHandler:
         question.settle()
         async with self._pool.attempts(exchange, candidates, question) as answer:
             clocks = Clocks(exchange.started_ns, exchange.asked_ns or exchange.started_ns)
-            if question.streamed:
-                sse = request.headers.get("Accept") == "text/event-stream"
-                return await stream_events(
-                    request, answer, NdjsonWriter(question.shape, question.model, clocks, sse=sse), clocks
-                )
-            return await _whole(exchange, answer, JsonBody(question.shape, question.model, clocks), clocks)
+            shape, model, conversation = question.shape, question.model, question.conversation
+            if not question.streamed:
+                return await _whole(exchange, answer, JsonBody(shape, model, clocks, conversation=conversation), clocks)
+            sse = request.headers.get("Accept") == "text/event-stream"
+            writer = NdjsonWriter(shape, model, clocks, conversation=conversation, sse=sse)
+            return await stream_events(request, answer, writer, clocks)
 
 
 async def _whole(exchange: Exchange, answer: Answer, body: JsonBody, clocks: Clocks) -> web.Response:

@@ -8,7 +8,6 @@ from base64 import b64encode
 import pytest
 
 from gateway.codecs.embed_writer import embed_body, embedding_body, normalised, read_vector
-from gateway.codecs.events import Usage
 from gateway.codecs.ollama_writer import Clocks
 from gateway.errors import TranslationError
 
@@ -16,7 +15,7 @@ CLOCKS = Clocks(started_ns=10, asked_ns=15, ended_ns=30)
 
 
 def test_embed_normalises_and_says_what_it_took() -> None:
-    body = json.loads(embed_body("m", [[3.0, 4.0], [0.0, 0.0]], Usage(7), CLOCKS, None))
+    body = json.loads(embed_body("m", [[3.0, 4.0], [0.0, 0.0]], 7, CLOCKS, None))
     assert body == {
         "model": "m",
         "embeddings": [[0.6, 0.8], [0.0, 0.0]],
@@ -41,7 +40,12 @@ def test_a_vector_of_length_one_keeps_its_numbers() -> None:
 def test_base64_is_little_endian_float32() -> None:
     encoded = b64encode(array("f", [1.5, -2.0]).tobytes()).decode()
     assert read_vector(encoded) == [1.5, -2.0]
-    assert json.loads(embedding_body([encoded])) == {"embedding": [1.5, -2.0]}
+    assert json.loads(embedding_body([encoded], several=False)) == {"embedding": [1.5, -2.0]}
+
+
+def test_a_list_sent_to_the_older_route_gets_all_its_vectors_too() -> None:
+    body = json.loads(embedding_body([[1.0], [2.0]], several=True))
+    assert body == {"embedding": [1.0], "embeddings": [[1.0], [2.0]]}
 
 
 @pytest.mark.parametrize("broken", ["!", "AAA=", "AAAAAAA="])
@@ -51,4 +55,4 @@ def test_broken_base64_is_the_backends_fault(broken: str) -> None:
 
 
 def test_no_input_gives_an_empty_embedding() -> None:
-    assert json.loads(embedding_body([])) == {"embedding": []}
+    assert json.loads(embedding_body([], several=False)) == {"embedding": []}

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.backends.profiles import DEMO, GENERIC, LLAMACPP, OPENAI, VLLM
+from gateway.backends.profiles import GENERIC, LLAMACPP, OPENAI, VLLM
 from gateway.codecs.contract import Profile, Target
-from gateway.codecs.ollama_questions import ChatQuestion, EmbedQuestion, GenerateQuestion, encode_think
+from gateway.codecs.ollama_questions import ChatQuestion, GenerateQuestion, encode_think
 from gateway.codecs.requests import read_request
-from gateway.errors import ModelNotFoundError, OptionError, ProxyException, RequestError
-from gateway.schemas.ollama import ChatRequest, EmbeddingsRequest, EmbedRequest, GenerateRequest
+from gateway.errors import OptionError, ProxyException, RequestError
+from gateway.schemas.ollama import ChatRequest, GenerateRequest
 
 HI = [{"role": "user", "content": "hi"}]
 
@@ -29,9 +29,7 @@ def generate(**fields: Any) -> GenerateQuestion:
     return question
 
 
-def body(
-    question: ChatQuestion | GenerateQuestion | EmbedQuestion, profile: Profile = GENERIC, **more: Any
-) -> dict[str, Any]:
+def body(question: ChatQuestion | GenerateQuestion, profile: Profile = GENERIC, **more: Any) -> dict[str, Any]:
     decoded: dict[str, Any] = json.loads(question.encode(Target("b", "backend-m", profile), **more).body)
     return decoded
 
@@ -138,6 +136,24 @@ def test_generate_is_a_chat_of_one_message() -> None:
     assert path(generate()) == "/chat/completions"
 
 
+def test_generate_goes_on_with_the_conversation_of_its_context() -> None:
+    first = generate(system="be brief")
+    assert first.conversation is not None
+    context = json.loads(first.conversation.context("hello"))
+    assert body(generate(prompt="and?", context=context))["messages"] == [
+        {"role": "system", "content": "be brief"},
+        *HI,
+        {"role": "assistant", "content": "hello"},
+        {"role": "user", "content": "and?"},
+    ]
+    assert body(generate(context=[1, 2, 3])) == body(generate())
+
+
+def test_raw_and_suffix_have_no_context() -> None:
+    assert generate(raw=True).conversation is None
+    assert generate(suffix="x").conversation is None
+
+
 def test_raw_and_suffix_go_to_completions() -> None:
     assert body(generate(raw=True)) == {
         "model": "backend-m",
@@ -185,46 +201,6 @@ def test_unknown_and_missing_models_are_told_apart() -> None:
 def test_what_concerns_the_body_is_refused_at_once(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(RequestError, match=message):
         ChatQuestion(ChatRequest.model_validate({"model": "m", "messages": HI, **fields}))
-
-
-def embed(**fields: Any) -> EmbedQuestion:
-    question = EmbedQuestion(EmbedRequest.model_validate({"model": "m", **fields}))
-    question.settle()
-    return question
-
-
-def test_embedding_asks_for_the_form_the_backend_offers() -> None:
-    assert body(embed(input="a")) == {"model": "backend-m", "input": ["a"], "encoding_format": "float"}
-    assert body(embed(input=["a", ""], dimensions=8), DEMO) == {
-        "model": "backend-m",
-        "input": ["a", ""],
-        "dimensions": 8,
-        "encoding_format": "base64",
-    }
-
-
-def test_the_older_route_embeds_one_prompt() -> None:
-    question = EmbedQuestion(EmbeddingsRequest.model_validate({"model": "m", "prompt": "a"}))
-    assert (question.legacy, question.inputs) == (True, ["a"])
-    assert question.unknown_model().message == 'model "m" not found, try pulling it first'
-
-
-@pytest.mark.parametrize(("given_input", "inputs"), [(None, []), ("", []), ([], []), ("a", ["a"]), ([""], [""])])
-def test_nothing_to_embed_is_told_from_an_empty_text(given_input: Any, inputs: list[str]) -> None:
-    assert embed(input=given_input).inputs == inputs
-
-
-def test_missing_models_have_their_own_words_on_each_route() -> None:
-    missing = embed(model="", input="a").unknown_model()
-    assert isinstance(missing, ModelNotFoundError)
-    older = EmbedQuestion(EmbeddingsRequest.model_validate({"prompt": "a"})).unknown_model()
-    assert (older.status, older.message) == (400, "model is required")
-
-
-@pytest.mark.parametrize("odd", [7, {"a": 1}, ["a", 1]])
-def test_other_inputs_are_refused(odd: Any) -> None:
-    with pytest.raises(RequestError, match="invalid input type"):
-        embed(input=odd)
 
 
 VALUES = st.one_of(

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.codecs.context import Conversation, unpack_context
 from gateway.codecs.events import Event, Failure, Finish, Text, Thinking, ToolCall, Usage
 from gateway.codecs.ollama_writer import CHAT, GENERATE, Clocks, JsonBody, NdjsonWriter, Shape, load_reply
 from gateway.errors import TranslationError
@@ -157,6 +158,17 @@ def test_a_plain_body_leaves_out_what_is_empty() -> None:
 def test_a_plain_body_raises_what_failed() -> None:
     with pytest.raises(TranslationError):
         JsonBody(CHAT, "m", clocks()).add([Failure(TranslationError("broke"))])
+
+
+def test_generate_hands_its_context_back_at_the_end_of_both_forms() -> None:
+    conversation = Conversation([], system="", prompt="hi")
+    writer = NdjsonWriter(GENERATE, "m", clocks(), conversation=conversation)
+    first, _, last = writer.write([Text("a"), Text("b"), Finish("stop")], WALL_NS).splitlines()
+    assert "context" not in json.loads(first)
+    assert unpack_context(json.loads(last)["context"]) == [("user", "hi"), ("assistant", "ab")]
+    body = JsonBody(GENERATE, "m", clocks(), conversation=conversation)
+    body.add([Thinking("hm"), Text("a"), Text("b"), Finish("stop")])
+    assert json.loads(body.body(WALL_NS))["context"] == json.loads(last)["context"]
 
 
 @pytest.mark.parametrize(("unload", "reason"), [(False, "load"), (True, "unload")])
