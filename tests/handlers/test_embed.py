@@ -50,9 +50,7 @@ async def test_vectors_in_base64_are_read(backend: ScriptedBackend, gateway: Gat
 
 
 @pytest.mark.parametrize("asked", [{}, {"input": None}, {"input": ""}, {"input": []}])
-async def test_no_input_only_loads_the_model(
-    backend: ScriptedBackend, gateway: Gateway, asked: dict[str, Any]
-) -> None:
+async def test_no_input_only_loads_the_model(backend: ScriptedBackend, gateway: Gateway, asked: dict[str, Any]) -> None:
     reply = await gateway.ask("/api/embed", {"model": "m", **asked})
     assert (reply.status, reply.json["embeddings"]) == (200, [])
     legacy = await gateway.ask("/api/embeddings", {"model": "m"})
@@ -126,9 +124,9 @@ async def test_a_stream_in_answer_is_a_502(
 async def test_a_refusal_passes_and_an_error_in_a_200_is_one(
     backend: ScriptedBackend, gateway: Gateway, path: str, asked: dict[str, Any]
 ) -> None:
-    backend.play(error(400, "input is too long"), plain({"error": {"message": "no such thing", "code": 422}}))
+    backend.play(error(400, "input is not wanted"), plain({"error": {"message": "no such thing", "code": 422}}))
     first, second = await gateway.ask(path, asked), await gateway.ask(path, asked)
-    assert (first.status, first.json) == (400, {"error": "input is too long"})
+    assert (first.status, first.json) == (400, {"error": "input is not wanted"})
     assert (second.status, second.json) == (422, {"error": "no such thing"})
 
 

@@ -1,4 +1,4 @@
-"""Streams that end honestly: exactly one end, an error line in its place where the backend broke off, nothing after it."""
+"""Streams that end honestly: with exactly one end, or one error where the backend broke off, and nothing after it."""
 
 import asyncio
 import json
@@ -7,7 +7,19 @@ import pytest
 
 from gateway.lifecycle import LIFECYCLE
 from tests.conftest import StartGateway
-from tests.support.answers import DONE, ROLE, TEXT, WORDS, event, finish, stream, token, until_closed, usage, whole_stream
+from tests.support.answers import (
+    DONE,
+    ROLE,
+    TEXT,
+    WORDS,
+    event,
+    finish,
+    stream,
+    token,
+    until_closed,
+    usage,
+    whole_stream,
+)
 from tests.support.backend import LONG_S, SSE, ScriptedBackend, Step, close, end, hang, head, raw, reset, send
 from tests.support.gateway import Gateway, read_reply
 from tests.support.ways import CHAT, V1, Way, each_dialect, each_stream
@@ -128,7 +140,9 @@ async def test_a_fault_before_the_first_token_has_a_status(
     assert way.error(reply)["message"] == text
 
 
-async def test_a_huge_event_is_refused(backend: ScriptedBackend, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_huge_event_is_refused(
+    backend: ScriptedBackend, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("gateway.codecs.sse.MAX_EVENT_BYTES", 500_000)
     monkeypatch.setattr("gateway.codecs.framing_reader.MAX_EVENT_BYTES", 500_000)
     for way in (CHAT, V1):
