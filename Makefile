@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-all lint format lock clean find-python
+.PHONY: help run test test-all conformance fuzz lint format lock clean find-python
 
 # What a shell may have set for other projects must not reach ours.
 unexport PYTHONHOME PYTHONPATH PYTHONSTARTUP PYTHONWARNINGS PYTHONOPTIMIZE PYTHONASYNCIODEBUG PIP_PREFIX PIP_TARGET
@@ -114,6 +114,12 @@ test: lint ## lint, then all tests but the slow ones, with coverage (at most 5 m
 
 test-all: $(DEV_STAMP) ## the slow tests, which `make test` leaves out (at most 15 minutes)
 	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q -m slow
+
+conformance: $(DEV_STAMP) ## hold the gateway to Ollama's contract, row by row, with the count by section
+	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q tests/conformance
+
+fuzz: $(DEV_STAMP) ## generated requests for two minutes: only the listed answers may be a 5xx
+	@$(CLEAN_ENVIRONMENT); $(PY) -m tests.fuzz
 
 format: $(DEV_STAMP) ## repair style where a tool can
 	@$(PY) -m ruff check --quiet --fix-only .

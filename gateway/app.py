@@ -9,13 +9,16 @@ from gateway._version import __version__
 from gateway.backends import POOL
 from gateway.backends.backend import Backend
 from gateway.backends.listing import ModelLister
+from gateway.backends.metadata import ModelDescriber
 from gateway.backends.pool import Pool, create_session
 from gateway.backends.probing import PROBER, Prober
 from gateway.backends.profiles import profile_for
 from gateway.catalog import CATALOG
 from gateway.catalog.catalog import Catalog
 from gateway.config import Config
+from gateway.handlers.blobs import BlobHandler
 from gateway.handlers.body import BODY_TIMEOUT_S
+from gateway.handlers.cloud import CloudHandler
 from gateway.handlers.embed import embed_handlers
 from gateway.handlers.generation import chat_handler, generate_handler
 from gateway.handlers.health import HealthHandler
@@ -51,7 +54,7 @@ def create_app(config: Config) -> web.Application:
     Raises ValueError when the configuration names no backend.
     """
     metrics = Metrics(__version__) if config.metrics.enabled else None
-    policy = OriginPolicy(config.access.cors_origins)
+    policy = OriginPolicy(config.access.cors_origins, config.access.ollama_origins)
     app = web.Application(middlewares=_middlewares(config, metrics, policy))
     app[LIFECYCLE] = Lifecycle()
     app[BODY_TIMEOUT_S] = config.listen.body_timeout_s
@@ -91,8 +94,9 @@ def _add_backend(app: web.Application, config: Config, metrics: Metrics | None) 
     session = create_session(settings)
     app[POOL] = Pool(session, [backend], settings, metrics)
     app[PROBER] = Prober(session, backend, settings.health_check_timeout_s)
+    lister = ModelLister(session, backend, settings.health_check_timeout_s)
     app[CATALOG] = Catalog(
-        ModelLister(session, backend, settings.health_check_timeout_s).fetch,
+        ModelDescriber(session, backend, lister).fetch,
         backend_name=backend.name,
         profile_of=lambda owned_by: profile_for(backend.base_url, owned_by),
         mapping=config.models.mapping,
@@ -122,9 +126,11 @@ def _add_routes(app: web.Application, config: Config, metrics: Metrics | None) -
         generate_handler(catalog, pool),
         *embed_handlers(catalog, pool),
         TagsHandler(catalog),
-        ShowHandler(catalog),
-        PsHandler(),
-        *management_handlers(),
+        ShowHandler(catalog, config.models.default_context_length),
+        PsHandler(catalog, config.models.default_context_length),
+        *management_handlers(catalog, strict=config.models.management == "strict"),
+        BlobHandler(config.backend.total_timeout_s),
+        CloudHandler(),
         *pass_through_handlers(catalog, pool),
         OpenAIModelsHandler(catalog),
     ):

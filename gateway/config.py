@@ -22,6 +22,7 @@ from pydantic import (
 from yarl import URL
 
 from gateway.exposure import exposures
+from gateway.mapping_entries import Entry
 from gateway.setting_sources import (
     DOTENV_PATH,
     MAPPING_SETTING,
@@ -41,8 +42,10 @@ from gateway.setting_values import (
     Key,
     Keys,
     Level,
+    Management,
     MetricsPath,
     ModelName,
+    OriginPatterns,
     Origins,
     Port,
     Positive,
@@ -187,7 +190,7 @@ class ListenConfig(Part):
 
 
 class AccessConfig(Part):
-    """Who may ask. `cors_origins` None: the local origins that Ollama itself allows."""
+    """Who may ask. Neither `cors_origins` nor `ollama_origins`: the local origins that Ollama itself allows."""
 
     api_keys: Keys = Field(
         (),
@@ -201,6 +204,12 @@ class AccessConfig(Part):
         description="Web origins that may ask, separated by commas; * for all. Unset: local ones, as Ollama does.",
         examples=["https://app.example,http://localhost:*"],
     )
+    ollama_origins: OriginPatterns = Field(
+        None,
+        validation_alias="OLLAMA_ORIGINS",
+        description="More web origins that may ask, as Ollama reads them: with them, local ones always may.",
+        examples=["chrome-extension://*"],
+    )
     metrics_public: Flag = Field(
         False,
         validation_alias="METRICS_PUBLIC",
@@ -209,20 +218,20 @@ class AccessConfig(Part):
     )
 
 
-def _nothing() -> Mapping[str, str]:
+def _nothing() -> Mapping[str, Entry]:
     return MappingProxyType({})
 
 
 class ModelsConfig(Part):
-    """Names of models. `mapping` is the content of `mapping_file`: name -> name at the backend."""
+    """Names of models. `mapping` is the content of `mapping_file`: name -> name at the backend, or a virtual model."""
 
     mapping_file: FilePath = Field(
         None,
         validation_alias=MAPPING_SETTING,
-        description='JSON file with other names for models: {"name": "name at the backend"}.',
+        description="JSON file with other names for models, and with virtual models: docs/model-mapping.md.",
         examples=["config/model_mapping.json"],
     )
-    mapping: Annotated[Mapping[str, str], AfterValidator(MappingProxyType), PlainSerializer(dict)] = Field(
+    mapping: Annotated[Mapping[str, Entry], AfterValidator(MappingProxyType), PlainSerializer(dict)] = Field(
         default_factory=_nothing
     )
     default_model: ModelName = Field(
@@ -236,6 +245,18 @@ class ModelsConfig(Part):
         validation_alias="MODEL_CACHE_TTL",
         description="How long the backend's list of models is used before it is asked again.",
         examples=["300"],
+    )
+    default_context_length: Positive = Field(
+        32768,
+        validation_alias="DEFAULT_CONTEXT_LENGTH",
+        description="Context shown for models of which neither the backend nor the name tells it, in tokens.",
+        examples=["8192"],
+    )
+    management: Management = Field(
+        "static",
+        validation_alias="MODEL_MANAGEMENT",
+        description="static: pull, push and delete succeed and change nothing. strict: they get Ollama's errors.",
+        examples=["strict"],
     )
 
 
@@ -303,10 +324,7 @@ class Config(Part):
     metrics: MetricsConfig
     log: LogConfig
     version_endpoint: Flag = Field(
-        True,
-        validation_alias="VERSION_ENDPOINT_ENABLED",
-        description="Serve /v1/version.",
-        examples=["false"],
+        True, validation_alias="VERSION_ENDPOINT_ENABLED", description="Serve /v1/version.", examples=["false"]
     )
     warnings: tuple[str, ...] = ()
 
@@ -324,7 +342,7 @@ class Config(Part):
         rows = {row.name: row for row in settings()}
         given, warnings = given_settings(mapping, rows)
         problems: list[Problem] = []
-        content: Mapping[str, str] = {}
+        content: Mapping[str, Entry] = {}
         if MAPPING_SETTING in given:
             try:
                 content = read_model_mapping(Path(given[MAPPING_SETTING]))
@@ -368,7 +386,7 @@ def settings() -> list[Setting]:
     return [row for part in parts for row in described(part.model_fields.values())]
 
 
-def _by_part(given: Mapping[str, str], mapping: Mapping[str, str]) -> dict[str, Any]:
+def _by_part(given: Mapping[str, str], mapping: Mapping[str, Entry]) -> dict[str, Any]:
     parts: dict[str, Any] = dict.fromkeys(PARTS, given)
     return {**given, **parts, "models": {**given, "mapping": mapping}}
 

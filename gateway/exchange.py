@@ -57,6 +57,8 @@ class RouteInfo:
     dialect: Dialect
     exempt: bool = False
     """True where no key is asked for (liveness and version answers)."""
+    max_body_bytes: int | None = None
+    """The bound for a body of this route; None: REQUEST_MAX_SIZE."""
 
 
 ROUTES: web.AppKey[dict[web.AbstractRoute, RouteInfo]] = web.AppKey("routes", dict)

@@ -18,8 +18,10 @@ def exposures(config: "Config") -> Iterator[str]:
             "DISABLE_SSL_VERIFICATION=true: the certificate of the backend is NOT checked; "
             "whoever sits between can read and change everything, the key included"
         )
-    if open_with_key and "*" in (config.access.cors_origins or ()):
-        yield "CORS_ORIGINS=* without API_KEYS: any web page a user opens can spend your OPENAI_API_KEY"
+    origins = {"CORS_ORIGINS": config.access.cors_origins, "OLLAMA_ORIGINS": config.access.ollama_origins}
+    for name, allowed in origins.items():
+        if open_with_key and "*" in (allowed or ()):
+            yield f"{name}=* without API_KEYS: any web page a user opens can spend your OPENAI_API_KEY"
     if open_with_key and not is_loopback(config.listen.host):
         yield "PROXY_HOST is open to other machines without API_KEYS: whoever reaches it can spend your OPENAI_API_KEY"
     url = config.backend.base_url

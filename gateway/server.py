@@ -51,7 +51,8 @@ def runner_options(config: Config) -> RunnerOptions:
         handler_cancellation=True,
         keepalive_timeout=KEEPALIVE_TIMEOUT_S,
         access_log=None,
-        auto_decompress=True,
+        # Bodies are decoded where they are read: with our bound, and with errors in the dialect of the route.
+        auto_decompress=False,
         max_line_size=HEADER_BYTES,
         max_field_size=HEADER_BYTES,
         shutdown_timeout=DRAIN_S + LAST_WORDS_S,

@@ -8,6 +8,7 @@ from typing import Any
 
 from dotenv import dotenv_values
 
+from gateway.mapping_entries import Entry, check_mapping
 from gateway.settings_text import ConfigError, Problem
 
 DOTENV_PATH = Path(".env")
@@ -72,8 +73,8 @@ def merge(environ: Mapping[str, str], dotenv: Mapping[str, str]) -> dict[str, st
     return {**dotenv, **own}
 
 
-def read_model_mapping(path: Path) -> dict[str, str]:
-    """Return the names of a mapping file with their names at the backend. Raises ValueError with what is wrong."""
+def read_model_mapping(path: Path) -> dict[str, Entry]:
+    """Return the entries of a mapping file by name, checked. Raises ValueError with what is wrong, and where."""
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_without_doubles)
     except FileNotFoundError:
@@ -88,8 +89,10 @@ def read_model_mapping(path: Path) -> dict[str, str]:
         raise ValueError(f"{path} is nested too deeply") from None
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds no JSON object")
-    for name, target in content.items():
-        _check_entry(path, name, target)
+    try:
+        check_mapping(content)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     return content
 
 
@@ -99,24 +102,5 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(content) < len(pairs):
         names = [name for name, _ in pairs]
         double = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the entry {_quoted(double)} stands there twice")
+        raise ValueError(f"the entry {json.dumps(double)} stands there twice")
     return content
-
-
-def _check_entry(path: Path, name: str, target: object) -> None:
-    if not name.strip():
-        raise ValueError(f"{path} has an entry without a name")
-    if not isinstance(target, str):
-        raise ValueError(f"{path}: the entry {_quoted(name)} is {_json_type(target)}, not a string")
-    if not target.strip():
-        raise ValueError(f"{path}: the entry {_quoted(name)} is empty")
-
-
-def _quoted(text: str) -> str:
-    """Quote as JSON does: control characters and line breaks are escaped, the line stays one line."""
-    return json.dumps(text)
-
-
-def _json_type(value: object) -> str:
-    names = {dict: "an object", list: "a list", bool: "a boolean", int: "a number", float: "a number"}
-    return names.get(type(value), "null")

@@ -16,12 +16,14 @@ from gateway.settings_text import SettingKind
 
 TRUE_WORDS = frozenset({"true", "1", "yes", "on"})
 FALSE_WORDS = frozenset({"false", "0", "no", "off"})
+MANAGEMENT_WORDS = ("static", "strict")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#,@]+", re.IGNORECASE)
 _METRICS_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+_PATTERN = re.compile(r"[^\s?#@]+")
 _ENDPOINTS = ("/chat/completions", "/completions", "/embeddings", "/models")
 
 
@@ -117,11 +119,25 @@ def read_origins(text: str) -> tuple[str, ...]:
     return tuple(_read_origin(item) for item in split_list(text))
 
 
-def _read_origin(item: str) -> str:
+def read_origin_patterns(text: str) -> tuple[str, ...]:
+    """Read a comma list of origins as Ollama has it: with a `*` in it, an entry needs no scheme."""
+    return tuple(_read_origin(item, bare=True) for item in split_list(text))
+
+
+def _read_origin(item: str, *, bare: bool = False) -> str:
     origin = item.rstrip("/").lower()
-    if origin not in {"*", "null"} and not _ORIGIN.fullmatch(origin):
+    pattern = bare and "*" in origin and _PATTERN.fullmatch(origin)
+    if origin not in {"*", "null"} and not pattern and not _ORIGIN.fullmatch(origin):
         raise ValueError("holds an entry that is no origin")
     return origin
+
+
+def read_management(text: str) -> str:
+    """Read how pull, push and delete behave, in any case."""
+    word = text.lower()
+    if word not in MANAGEMENT_WORDS:
+        raise ValueError("is neither static nor strict")
+    return word
 
 
 def read_host(text: str) -> str:
@@ -232,6 +248,12 @@ Origins = Annotated[
     BeforeValidator(read_origins),
     SettingKind("comma list", "origins such as https://app.example separated by commas, or *", _comma_list),
 ]
+OriginPatterns = Annotated[
+    tuple[str, ...] | None,
+    BeforeValidator(read_origin_patterns),
+    SettingKind("comma list", "origins such as chrome-extension://* separated by commas, or *", _comma_list),
+]
+Management = Annotated[str, BeforeValidator(read_management), SettingKind("word", "static or strict")]
 ModelName = Annotated[str | None, BeforeValidator(read_name), SettingKind("text", "the name of a model")]
 FilePath = Annotated[
     Path | None,

@@ -26,6 +26,7 @@ def test_nothing_set_gives_the_documented_defaults() -> None:
     assert (backend.request_timeout_s, backend.connect_timeout_s, backend.total_timeout_s) == (60.0, 5.0, 600.0)
     assert (backend.max_connections, backend.keepalive_timeout_s, backend.dns_cache_ttl_s) == (1000, 15.0, 60)
     assert backend.health_check_timeout_s == 30.0
+    assert (config.access.ollama_origins, config.models.management) == (None, "static")
     models = config.models
     assert (models.mapping_file, dict(models.mapping), models.default_model, models.cache_ttl_s) == (None, {}, None, 60)
     assert (config.metrics.enabled, config.metrics.prometheus, config.metrics.path) == (True, True, "/v1/metrics")
@@ -51,6 +52,8 @@ def test_every_setting_arrives_where_it_belongs() -> None:
         52428800,
     )
     assert config.access.cors_origins == ("https://app.example", "http://localhost:*")
+    assert config.access.ollama_origins == ("chrome-extension://*",)
+    assert config.models.management == "strict"
     assert config.access.metrics_public
     assert (config.models.default_model, config.models.cache_ttl_s) == ("gpt-4o-mini", 300)
     assert (config.metrics.enabled, config.metrics.prometheus, config.metrics.path) == (
@@ -115,6 +118,10 @@ def test_words_for_false(word: str) -> None:
         ("PROXY_HOST", "*"),
         ("CORS_ORIGINS", "app.example"),
         ("CORS_ORIGINS", "https://app.example/path"),
+        ("CORS_ORIGINS", "*.example"),
+        ("OLLAMA_ORIGINS", "app.example"),
+        ("OLLAMA_ORIGINS", "chrome-extension://a b"),
+        ("MODEL_MANAGEMENT", "lenient"),
         ("DEFAULT_MODEL", "a\x1bb"),
         ("DEFAULT_MODEL", "\udcff"),
         ("API_KEYS", " , ,"),
@@ -139,6 +146,16 @@ def test_a_wrong_value_is_refused_in_one_line(name: str, value: str) -> None:
 )
 def test_seconds_are_plain_numbers(text: str, seconds: float) -> None:
     assert Config.from_mapping({"REQUEST_TIMEOUT": text}).backend.request_timeout_s == seconds
+
+
+def test_ollamas_origins_may_be_patterns_without_a_scheme() -> None:
+    config = Config.from_mapping({"OLLAMA_ORIGINS": "*.Example.org, http://192.168.*:8080,http*://app/, *"})
+    assert config.access.ollama_origins == ("*.example.org", "http://192.168.*:8080", "http*://app", "*")
+
+
+@pytest.mark.parametrize("word", ["static", "STRICT"])
+def test_management_is_a_word_in_any_case(word: str) -> None:
+    assert Config.from_mapping({"MODEL_MANAGEMENT": word}).models.management == word.lower()
 
 
 def test_a_cache_time_of_zero_is_allowed() -> None:

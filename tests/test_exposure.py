@@ -19,6 +19,8 @@ def test_unchecked_certificates_are_warned_of_loudly() -> None:
 def test_an_open_door_in_front_of_a_key_is_warned_of() -> None:
     (warning,) = warnings_of(CORS_ORIGINS="*", OPENAI_API_KEY=SECRET)
     assert "CORS_ORIGINS" in warning
+    (warning,) = warnings_of(OLLAMA_ORIGINS="http://a.example,*", OPENAI_API_KEY=SECRET)
+    assert "OLLAMA_ORIGINS" in warning
     (warning,) = warnings_of(PROXY_HOST="0.0.0.0", OPENAI_API_KEY=SECRET)
     assert "PROXY_HOST" in warning
     assert warnings_of(CORS_ORIGINS="*", PROXY_HOST="0.0.0.0", OPENAI_API_KEY=SECRET, API_KEYS="k") == []

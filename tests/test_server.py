@@ -127,7 +127,7 @@ def test_the_runner_cancels_handlers_of_clients_that_left_and_logs_nothing_itsel
     options = runner_options(Config.from_mapping({}))
     assert options["handler_cancellation"] is True
     assert options["access_log"] is None
-    assert options["auto_decompress"] is True
+    assert options["auto_decompress"] is False
     assert options["keepalive_timeout"] == 75.0
     assert options["shutdown_timeout"] > server.DRAIN_S
 

@@ -73,7 +73,7 @@ def test_the_mapping_file_is_read(tmp_path: Path) -> None:
         ("", ["line 1", "column 1"]),
         ('["a"]', ["no JSON object"]),
         ('{"a": "b", "c": 5}', ['"c"', "a number"]),
-        ('{"a": {"b": "c"}}', ['"a"', "an object"]),
+        ('{"a": {"b": "c"}}', ['"a"', 'no "model"']),
         ('{"a": null}', ['"a"', "null"]),
         ('{"a": true}', ['"a"', "a boolean"]),
         ('{"a": ["b"]}', ['"a"', "a list"]),
@@ -88,6 +88,13 @@ def test_the_mapping_file_is_read(tmp_path: Path) -> None:
 def test_a_broken_mapping_file_names_the_place(tmp_path: Path, content: str | bytes, words: list[str]) -> None:
     line = mapping_problem(tmp_path / "names.json", content)
     assert not [word for word in words if word not in line]
+
+
+def test_a_virtual_model_is_read_as_it_stands(tmp_path: Path) -> None:
+    path = tmp_path / "names.json"
+    path.write_text('{"a": {"model": "b", "system": "s", "options": {"stop": "x"}}, "b*": "c"}', encoding="utf-8")
+    mapping = Config.from_mapping({"MODEL_MAPPING_FILE": str(path)}).models.mapping
+    assert mapping == {"a": {"model": "b", "system": "s", "options": {"stop": "x"}}, "b*": "c"}
 
 
 def test_a_missing_mapping_file_and_a_directory_are_named(tmp_path: Path) -> None:

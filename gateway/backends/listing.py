@@ -88,7 +88,7 @@ class ModelLister:
                 raise await _status_error(response)
             if response.status != 200:
                 raise unexpected_status(response.status)
-            body = await _read(response, MAX_LIST_BYTES)
+            body = await read_bounded(response, MAX_LIST_BYTES)
         if len(body) > MAX_LIST_BYTES:
             raise TranslationError(f"the backend's list of models is larger than {MAX_LIST_BYTES} bytes")
         return body
@@ -110,8 +110,8 @@ async def _is_final(response: ClientResponse) -> bool:
     return False
 
 
-async def _read(response: ClientResponse, limit_bytes: int) -> bytes:
-    """Read the body up to a little more than `limit_bytes`."""
+async def read_bounded(response: ClientResponse, limit_bytes: int) -> bytes:
+    """Return the body up to a little more than `limit_bytes`."""
     pieces: list[bytes] = []
     size = 0
     while size <= limit_bytes and (piece := await response.content.readany()):
@@ -121,7 +121,7 @@ async def _read(response: ClientResponse, limit_bytes: int) -> bytes:
 
 
 async def _status_error(response: ClientResponse) -> UpstreamStatusError:
-    body = await _read(response, _MAX_ERROR_BYTES)
+    body = await read_bounded(response, _MAX_ERROR_BYTES)
     wait_s = retry_after_s(response.headers, time.time())
     error = error_from_status(response.status, response.content_type, body[:_MAX_ERROR_BYTES], wait_s)
     error.headers = passed_headers(response.headers, "retry-after")

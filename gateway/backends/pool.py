@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from io import BytesIO
 
 import aiohttp
 from multidict import CIMultiDict
@@ -135,7 +136,7 @@ class Pool:
         try:
             async with asyncio.timeout(wait_s):
                 return await self._session.post(
-                    backend.url(encoded.path), data=encoded.body, headers=headers, allow_redirects=False
+                    backend.url(encoded.path), data=BytesIO(encoded.body), headers=headers, allow_redirects=False
                 )
         except TimeoutError as error:
             if isinstance(error, aiohttp.ClientError):

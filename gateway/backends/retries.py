@@ -31,4 +31,4 @@ def pause_s(error: ProxyException, attempt: int, longest_s: float) -> float | No
     asked = error.retry_after_s if isinstance(error, UpstreamStatusError) else None
     if asked is not None:
         return asked + random.uniform(0, 0.1) if asked <= longest_s else None  # noqa: S311 - jitter, not a secret
-    return min(_LONGEST_S, _BASE_S * 2.0 ** (attempt - 1)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+    return min(_LONGEST_S, _BASE_S * 2.0 ** min(attempt - 1, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret

@@ -5,8 +5,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
+from gateway.catalog.mapping import NameMapping
 from gateway.catalog.names import NameTable
-from gateway.codecs.models import ModelInfo
+from gateway.codecs.models import ModelInfo, unlisted_model, virtual_model
+from gateway.codecs.virtual import VirtualModel
 from gateway.errors import ProxyException, UpstreamTimeoutError
 from gateway.telemetry.logging import get_logger
 
@@ -21,13 +23,35 @@ Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
 class Listing:
-    """One list as a backend gave it, with its index: built once a refresh, asked for every request."""
+    """One list as a backend gave it, with the mapping's names and an index: built once a refresh, asked every request.
 
-    __slots__ = ("models", "names")
+    `read` is the backend's list, `models` what clients are shown: a name that the mapping has is the mapping's.
+    """
 
-    def __init__(self, models: tuple[ModelInfo, ...]) -> None:
-        self.models = models
-        self.names = NameTable({model.id: model for model in models})
+    __slots__ = ("_mapping", "_names", "_patterned", "_shown", "models", "read")
+
+    def __init__(self, models: tuple[ModelInfo, ...], mapping: NameMapping) -> None:
+        self.read = models
+        self._mapping = mapping
+        self._names = NameTable({model.id: model for model in models})
+        self._patterned: dict[str, ModelInfo] = {}
+        mapped = tuple(self._behind(virtual) for virtual in mapping.virtuals)
+        self._shown = NameTable({model.id: model for model in mapped})
+        own = models if not mapped else tuple(model for model in models if self._shown.find(model.id) is None)
+        self.models = own + mapped
+
+    def find(self, name: str) -> ModelInfo | None:
+        """Return the model that `name` means: the mapping's, else the backend's, else that of a pattern."""
+        model = self._shown.find(name) or self._names.find(name)
+        if model is None and (virtual := self._mapping.find_pattern(name)) is not None:
+            if virtual.name not in self._patterned:
+                self._patterned[virtual.name] = self._behind(virtual)
+            return self._patterned[virtual.name]
+        return model
+
+    def _behind(self, virtual: VirtualModel) -> ModelInfo:
+        # Not `find`: what an entry names is the backend's, never another entry.
+        return virtual_model(virtual, self._names.find(virtual.model) or unlisted_model(virtual.model))
 
 
 class KeptListing:

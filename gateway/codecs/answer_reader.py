@@ -4,8 +4,9 @@ from abc import ABC, abstractmethod
 
 from gateway.codecs.backend_errors import error_from_object
 from gateway.codecs.events import End, Event, Failure, Finish, Usage
+from gateway.codecs.names import is_same_model
 from gateway.codecs.sse import EventTooLargeError, SseDecoder
-from gateway.codecs.tolerance import is_whole, read_chunk
+from gateway.codecs.tolerance import is_whole, model_named, read_chunk
 from gateway.errors import ProxyException, TranslationError, UpstreamConnectionError
 from gateway.schemas.chunks import Chunk
 
@@ -20,9 +21,16 @@ class AnswerReader(ABC):
 
     Some servers stream what was asked plainly and the other way round; both are read. Subclasses say what a chunk
     means in `_read`. A `BackendReader` (see codecs.contract).
+
+    `asked` is the model that was asked for (None: it does not matter which answers), `stands_in` that it is itself
+    another than the client named. `Finish` names the model when another answered.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, asked: str | None = None, stands_in: bool = False) -> None:
+        self._asked = asked
+        self._answered = asked or ""
+        self._stands_in = stands_in
+        self._unnamed = asked is not None
         self.progress = 0
         self.finished = False
         self.ended = False
@@ -82,12 +90,15 @@ class AnswerReader(ABC):
 
     def _feed_stream(self, payloads: list[bytes]) -> list[Event]:
         events: list[Event] = []
+        if self._unnamed:
+            self._note_model(payloads)
         try:
             for payload in payloads:
                 if payload == b"[DONE]" or payload.strip() == b"[DONE]":
                     self._end(events)
                     break
-                self._take(read_chunk(payload), events)
+                if payload.strip():  # some servers keep a connection alive with empty events
+                    self._take(read_chunk(payload), events)
         except ProxyException as error:
             events.append(self._fail(error))
         return events
@@ -124,7 +135,22 @@ class AnswerReader(ABC):
         self.ended = self.finished = True
         if self._usage is not None:
             events.append(self._usage)
-        events.append(Finish(self._reason or "stop"))
+        events.append(Finish(self._reason or "stop", self._other_model()))
+
+    def _note_model(self, payloads: list[bytes]) -> None:
+        """Look for the name of the model that answers, up to the first output: no later chunk is asked."""
+        self._unnamed = not self.progress
+        for payload in payloads:
+            if name := model_named(payload):
+                self._answered = name
+                self._unnamed = False
+                return
+
+    def _other_model(self) -> str:
+        if self._asked is None:
+            return ""
+        same = is_same_model(self._asked, self._answered)
+        return self._answered if not same else self._asked if self._stands_in else ""
 
     def _finish_stream(self, sse: SseDecoder, end: End) -> list[Event]:
         events = self._feed_stream([*filter(is_whole, sse.flush())]) if end is End.CLEAN else []
@@ -158,7 +184,10 @@ class AnswerReader(ABC):
 
     def _read_body(self, body: bytes, events: list[Event]) -> None:
         """Read a whole plain answer."""
-        chunk = read_chunk(check_json(body))
+        text = check_json(body)
+        chunk = read_chunk(text)
+        if self._unnamed:
+            self._note_model([text])
         self._take(chunk, events)
         if not chunk.choices:
             raise TranslationError("the backend answered without any choices")

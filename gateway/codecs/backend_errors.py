@@ -10,8 +10,11 @@ from gateway.errors import ProxyException, TranslationError, UpstreamStatusError
 _MAX_TEXT = 2000
 _UNKNOWN_MODEL_CODES = frozenset({"model_not_found", "invalid_model", "model_not_supported"})
 _UNKNOWN_MODEL_TEXT = re.compile(
-    r"model\b.{0,200}?\b(not found|does ?n[o']t exist|do not exist|is not (?:available|served)|unknown)|unknown model",
-    re.I | re.S,
+    # "model", perhaps a name, then the verdict with nothing in between: other refusals mention models as well.
+    r"\bmodels?(?: with (?:name|id))?:?\s*[`'\"]?[^\s`'\"]{0,200}[`'\"]?,?\s*"
+    r"(?:(?:is|was|does|do|could|cannot|can) ?)?(?:not (?:be )?(?:found|exist|available|served|loaded)|n.t exist)"
+    r"|(?:unknown|no such|invalid) model\b(?! (?:option|parameter|setting))|not a valid model",
+    re.I,
 )
 _TOO_LONG_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error", "string_above_max_length"})
 _TOO_LONG = re.compile(

@@ -1,7 +1,7 @@
 """What a model can do, in Ollama's words: what a backend's list says of it, else what its name suggests."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 # The words of backends for what a model can do, and Ollama's for the same.
@@ -40,11 +40,11 @@ _THINKING_NAMES = re.compile(
 )
 
 
-def capabilities(name: str, stated: Mapping[str, bool]) -> tuple[str, ...]:
-    """Return the capabilities of a model called `name` (lower case, without its namespace), given what was `stated`."""
+def capabilities(names: Sequence[str], stated: Mapping[str, bool]) -> tuple[str, ...]:
+    """Return the capabilities of a model of these names (lower case, no namespaces), given what was `stated`."""
     embeds = stated.get("embedding")
     if embeds is None:
-        embeds = not stated.get("completion") and bool(_EMBEDDING_NAMES.search(name))
+        embeds = not stated.get("completion") and _any(_EMBEDDING_NAMES, names)
     if embeds and not stated.get("completion"):
         return ("embedding",)
     able = {
@@ -53,12 +53,16 @@ def capabilities(name: str, stated: Mapping[str, bool]) -> tuple[str, ...]:
         "tools": stated.get("tools", True),
         # Never guessed: where a backend takes no suffix, editors do better with their own prompts.
         "insert": stated.get("insert", False),
-        "vision": stated.get("vision", bool(_VISION_NAMES.search(name))),
+        "vision": stated.get("vision", _any(_VISION_NAMES, names)),
         "embedding": embeds,
-        "thinking": stated.get("thinking", bool(_THINKING_NAMES.search(name))),
+        "thinking": stated.get("thinking", _any(_THINKING_NAMES, names)),
         "audio": stated.get("audio", False),
     }
     return tuple(word for word, can in able.items() if can)
+
+
+def _any(pattern: re.Pattern[str], names: Sequence[str]) -> bool:
+    return any(map(pattern.search, names))
 
 
 def stated(entry: dict[str, Any]) -> dict[str, bool]:

@@ -16,8 +16,15 @@ class ChatReader(AnswerReader):
     tags at the beginning of the text.
     """
 
-    def __init__(self, *, show_thinking: bool = True, split_tags: bool = True) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        *,
+        show_thinking: bool = True,
+        split_tags: bool = True,
+        asked: str | None = None,
+        stands_in: bool = False,
+    ) -> None:
+        super().__init__(asked=asked, stands_in=stands_in)
         self._show_thinking = show_thinking
         self._tags: ThinkTags | None = ThinkTags() if split_tags else None
         self._calls = ToolCallAssembler()

@@ -1,7 +1,7 @@
 """What the attempts loop asks of a codec: a question to encode for any target, and a reader for its answer."""
 
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -28,12 +28,29 @@ class Profile(msgspec.Struct, frozen=True):
     thinking_levels: bool = False
 
 
+class Defaults(msgspec.Struct, frozen=True):
+    """What a virtual model adds to a request that does not say it itself: a Modelfile's SYSTEM, MESSAGE, PARAMETER.
+
+    `messages` are OpenAI's, `options` Ollama's as `read_options` returns them.
+    """
+
+    system: str = ""
+    messages: tuple[dict[str, Any], ...] = ()
+    options: Mapping[str, Any] = {}
+
+
 class Target(msgspec.Struct, frozen=True):
-    """One place that can answer: the backend's name, its own name for the model, and its profile."""
+    """One place that can answer: the backend's name, its own name for the model, and its profile.
+
+    `defaults`: what the virtual model adds that was asked for, None for any other. `stand_in`: DEFAULT_MODEL, where it
+    answers for a name that nobody serves, or for none.
+    """
 
     backend: str
     model: str
     profile: Profile
+    defaults: Defaults | None = None
+    stand_in: str = ""
 
 
 class Encoded(NamedTuple):

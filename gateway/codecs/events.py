@@ -49,9 +49,13 @@ class Usage(msgspec.Struct, gc=False, frozen=True):
 
 
 class Finish(msgspec.Struct, gc=False, frozen=True):
-    """The answer is complete; `reason` is OpenAI's finish_reason."""
+    """The answer is complete; `reason` is OpenAI's finish_reason.
+
+    `model` is the backend's name for the model that answered, where it is another than the one that was asked for.
+    """
 
     reason: str
+    model: str = ""
 
 
 class Raw(msgspec.Struct, gc=False, frozen=True):

@@ -135,6 +135,8 @@ class FramingReader:
                 raise TranslationError("the backend ended its stream without an answer")
             self.ended = True
             return True
+        if not payload.strip():
+            return True
         chunk = read_chunk(payload)
         if chunk.error is not None:
             raise error_from_object(chunk.error)

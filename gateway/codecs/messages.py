@@ -67,9 +67,8 @@ class _Pairing:
             for call in self._open:
                 if call.name == message.tool_name:
                     return call
-        if message.tool_call_id or not self._open:
-            return None
-        return self._open[0]
+        # An id that no call has is one the client made up for itself: its order is all there is to go by.
+        return self._open[0] if self._open else None
 
 
 def _encode(message: Message, pairing: _Pairing) -> dict[str, Any]:

@@ -1,26 +1,24 @@
-"""Model lists: what any OpenAI-compatible backend says of its models, and the bodies that clients read about them."""
+"""Model lists: what any OpenAI-compatible backend says of its models."""
 
-import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from gateway.codecs.capabilities import capabilities, stated
+from gateway.codecs.families import find_family
+from gateway.codecs.virtual import VirtualModel
 from gateway.errors import TranslationError
 
-DEFAULT_CONTEXT_LENGTH = 32768
-"""What clients are told where the backend says nothing: what they assume themselves, and enough for their tools."""
+FILE_NAME = "model_file"
+"""Where facts about a model name the file it was loaded from."""
 
 MAX_TIME_S = 253_402_300_799
 """The last second of the year 9999: later times cannot be written in RFC 3339."""
-
-PS_BODY = b'{"models":[]}'
-"""No model is shown as running: an entry needs an expiry and a size in VRAM, and only the backend knows either."""
 
 # The names that backends give to the context they serve: what runs now first, what the model could do last.
 _CONTEXT_PATHS: tuple[tuple[str, ...], ...] = (
@@ -38,21 +36,27 @@ _CONTEXT_PATHS: tuple[tuple[str, ...], ...] = (
     ("meta", "n_ctx_train"),
 )
 
-_FAMILY = re.compile(r"[a-z]+\d*")
+_QUANTIZATION = re.compile(
+    r"(?<![A-Za-z0-9])(I?Q\d_[A-Z0-9_]+|MXFP4|BF16|F16|F32|FP8|AWQ|GPTQ|INT4|INT8)(?![A-Za-z0-9])", re.I
+)
 _PLAIN_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
     """What is known of one model. Unknown is None, 0 or "": nothing is invented.
 
+    `context_length` is what the backend says, `family_context_length` what models of this name have.
     `capabilities` are Ollama's words, guessed where the backend says nothing; `denied` are those it says are missing.
-    `entry` is its object in OpenAI's list as JSON, with whatever more the backend says of it.
+    `loaded`: whether it is in memory, None where the backend does not say. `entry` is its object in OpenAI's list as
+    JSON, with whatever more the backend says of it. `virtual`: the entry of the mapping file that `id` is the name of;
+    `served_as` is then the backend's name for the model behind it.
     """
 
     id: str
     created_s: int | None = None
     owned_by: str = ""
     context_length: int | None = None
+    family_context_length: int | None = None
     embedding_length: int | None = None
     parameter_count: int | None = None
     parameter_size: str = ""
@@ -62,7 +66,10 @@ class ModelInfo(msgspec.Struct, frozen=True):
     quantization: str = ""
     capabilities: tuple[str, ...] = ("completion", "tools")
     denied: tuple[str, ...] = ()
+    loaded: bool | None = None
     entry: bytes = b"{}"
+    virtual: VirtualModel | None = None
+    served_as: str = ""
 
 
 def read_models(data: bytes) -> tuple[ModelInfo, ...]:
@@ -71,7 +78,7 @@ def read_models(data: bytes) -> tuple[ModelInfo, ...]:
     Entries without an id are left out; of equal ids the first stays.
     Raises TranslationError for what is not JSON, or not a list of models.
     """
-    document = _decode(data)
+    document = decode_json(data)
     models: dict[str, ModelInfo] = {}
     for entry in _entries(document):
         model_id = _id(entry)
@@ -91,86 +98,33 @@ def unlisted_model(name: str) -> ModelInfo:
     return _model(name, {})
 
 
-def tags_body(models: Iterable[ModelInfo]) -> bytes:
-    """Write the answer of `/api/tags`: newest first, each under the backend's own id."""
-    newest_first = sorted(models, key=lambda model: model.created_s or 0, reverse=True)
-    return _encode({"models": [_tag(model) for model in newest_first]})
+def described_model(model: ModelInfo, facts: Mapping[str, Any]) -> ModelInfo:
+    """Return `model` with what a server says of it elsewhere than in its list, in the words of such lists.
+
+    What clients of `/v1` read of it stays what the list has.
+    """
+    described = _model(model.id, decode_json(model.entry) | dict(facts))
+    return msgspec.structs.replace(described, created_s=model.created_s, owned_by=model.owned_by, entry=model.entry)
 
 
-def show_body(model: ModelInfo, name: str) -> bytes:
-    """Write the answer of `/api/show` for the model that the client called `name`."""
-    family = model.family or "unknown"
-    # The base name is what VS Code shows as the label: the last part of an id may belong to several models.
-    info: dict[str, Any] = {"general.architecture": family, "general.basename": name}
-    if model.parameter_count:
-        info["general.parameter_count"] = model.parameter_count
-    # Clients take the first key that contains "context_length": there is exactly one.
-    info[f"{family}.context_length"] = model.context_length or DEFAULT_CONTEXT_LENGTH
-    if model.embedding_length:
-        info[f"{family}.embedding_length"] = model.embedding_length
-    body: dict[str, Any] = {"modelfile": f"# {name} runs on a backend: there is no Modelfile behind it.\nFROM {name}\n"}
-    if model.context_length:
-        body["parameters"] = f"{'num_ctx':<30} {model.context_length}"
-    return _encode(
-        body
-        | {
-            # Editors complete in the middle of a text only where the template takes a suffix.
-            "template": "{{ .Prompt }}{{ .Suffix }}" if "insert" in model.capabilities else "{{ .Prompt }}",
-            "details": _details(model),
-            "model_info": info,
-            "capabilities": model.capabilities,
-            "modified_at": _rfc3339(model.created_s),
-        }
+def virtual_model(virtual: VirtualModel, base: ModelInfo) -> ModelInfo:
+    """Return what is shown of a virtual model: what `base`, the model behind it, has, and what the mapping says."""
+    entry = decode_json(base.entry) | {"id": virtual.name}
+    if virtual.description:
+        entry["description"] = virtual.description
+    return msgspec.structs.replace(
+        base,
+        id=virtual.name,
+        context_length=virtual.context_length or base.context_length,
+        capabilities=base.capabilities if virtual.capabilities is None else virtual.capabilities,
+        entry=encode_json(entry),
+        virtual=virtual,
+        served_as=base.id,
     )
 
 
-def models_body(models: Iterable[ModelInfo]) -> bytes:
-    """Write the answer of `/v1/models`, in the backend's order; `data` is a list even when it is empty."""
-    return b'{"object":"list","data":[' + b",".join(model.entry for model in models) + b"]}"
-
-
-def model_body(model: ModelInfo, name: str) -> bytes:
-    """Write the answer of `/v1/models/{id}`; `id` is the name that was asked for."""
-    if name == model.id:
-        return model.entry
-    return _encode(_decode(model.entry) | {"id": name})
-
-
-def _tag(model: ModelInfo) -> dict[str, Any]:
-    details = _details(model)
-    if model.context_length:
-        details["context_length"] = model.context_length
-    if model.embedding_length:
-        details["embedding_length"] = model.embedding_length
-    return {
-        "name": model.id,
-        "model": model.id,
-        "modified_at": _rfc3339(model.created_s),
-        "size": model.size_bytes,
-        # Clients cache what a model can do under its digest, for ever: it must be stable and belong to one name.
-        "digest": hashlib.sha256(model.id.encode(errors="surrogatepass")).hexdigest(),
-        "details": details,
-        "capabilities": model.capabilities,
-    }
-
-
-def _details(model: ModelInfo) -> dict[str, Any]:
-    return {
-        "parent_model": "",
-        "format": model.format,
-        "family": model.family,
-        "families": [model.family] if model.family else None,
-        "parameter_size": model.parameter_size,
-        "quantization_level": model.quantization,
-    }
-
-
-def _rfc3339(time_s: int | None) -> str:
-    # Not Ollama's zero time where nothing is known: the year 1 overflows in clients that turn it into local time.
-    return datetime.fromtimestamp(time_s or 0, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _decode(data: bytes) -> Any:
+def decode_json(data: bytes) -> Any:
+    """Read JSON as backends write it: NaN, lone surrogates and broken UTF-8 included. Raises TranslationError."""
     try:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, ValueError, RecursionError):
@@ -197,7 +151,8 @@ def _not_json(data: bytes) -> str:
     return "the backend answered the question for its models with something that is not JSON"
 
 
-def _encode(value: Any) -> bytes:
+def encode_json(value: Any) -> bytes:
+    """Write JSON, lone surrogates included."""
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:
@@ -246,39 +201,61 @@ def _model(model_id: str, entry: dict[str, Any]) -> ModelInfo:
     created_s = next(filter(None, (_time_s(entry.get(key)) for key in ("created", "created_at", "modified_at"))), None)
     owned_by = _text(entry, ("owned_by",), ("publisher",), ("organization",)) or _owner(model_id)
     count = _count(_at(entry, ("meta", "n_params")))
+    names = _names(model_id, entry)
+    family = next(filter(None, map(find_family, names)), None)
     return ModelInfo(
         id=model_id,
         created_s=created_s,
         owned_by=owned_by,
         context_length=next(filter(None, (_count(_at(entry, path)) for path in _CONTEXT_PATHS)), None),
+        family_context_length=family.context_length if family is not None else None,
         embedding_length=_count(_at(entry, ("meta", "n_embd"))) or _count(_at(entry, ("details", "embedding_length"))),
         parameter_count=count,
         parameter_size=_text(entry, ("details", "parameter_size")) or _human(count),
         size_bytes=_count(_at(entry, ("meta", "size"))) or _count(entry.get("size")) or 0,
-        family=_family(model_id, entry),
+        family=_family(entry) or (family.name if family is not None else ""),
         format=_text(entry, ("details", "format"), ("compatibility_type",)) or ("gguf" if count else ""),
-        quantization=_text(entry, ("details", "quantization_level"), ("quantization",)),
-        capabilities=capabilities(_last_part(model_id), said),
+        quantization=_text(entry, ("details", "quantization_level"), ("quantization",)) or _quantization(names),
+        capabilities=capabilities(names, said),
         denied=tuple(word for word, able in said.items() if not able),
+        loaded=_loaded(entry),
         entry=_openai_entry(model_id, entry, created_s, owned_by),
     )
 
 
+def _names(model_id: str, entry: dict[str, Any]) -> list[str]:
+    """Return the names that may tell what a model is: its id, and what servers say is behind an id of their own."""
+    names = [model_id, _text(entry, ("root",)), _text(entry, (FILE_NAME,))]
+    return [_last_part(name) for name in names if name]
+
+
+def _quantization(names: list[str]) -> str:
+    found = next(filter(None, map(_QUANTIZATION.search, names)), None)
+    return found[0].upper() if found else ""
+
+
+def _loaded(entry: dict[str, Any]) -> bool | None:
+    """Tell whether a model is in memory, in the words of llama.cpp's router and of LM Studio."""
+    state = _text(entry, ("status", "value"), ("state",))
+    return None if not state else state == "loaded"
+
+
 def _openai_entry(model_id: str, entry: dict[str, Any], created_s: int | None, owned_by: str) -> bytes:
     fixed = {"id": model_id, "object": "model", "created": created_s or 0, "owned_by": owned_by}
-    return _encode(fixed | {key: value for key, value in entry.items() if key not in fixed})
+    said = {key: value for key, value in entry.items() if key not in fixed}
+    if isinstance(said.get("status"), dict):
+        # llama.cpp's router lists the command lines of its servers too: paths, and keys.
+        said["status"] = {"value": _text(entry, ("status", "value"))}
+    return encode_json(fixed | said)
 
 
 def _owner(model_id: str) -> str:
     return model_id.split("/", 1)[0] if "/" in model_id else "unknown"
 
 
-def _family(model_id: str, entry: dict[str, Any]) -> str:
+def _family(entry: dict[str, Any]) -> str:
     said = _text(entry, ("details", "family"), ("arch",), ("architecture",), ("capabilities", "family"))
-    if _PLAIN_WORD.fullmatch(said):
-        return said
-    found = _FAMILY.match(_last_part(model_id))
-    return found.group() if found else ""
+    return said if _PLAIN_WORD.fullmatch(said) else ""
 
 
 def _last_part(model_id: str) -> str:

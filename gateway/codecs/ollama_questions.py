@@ -17,6 +17,7 @@ from gateway.codecs.messages import encode_messages, user_content
 from gateway.codecs.names import check_name
 from gateway.codecs.ollama_writer import CHAT, GENERATE, Shape, load_reply
 from gateway.codecs.options import check_format, check_logprobs, check_think, encode_options, read_options
+from gateway.codecs.virtual import with_messages
 from gateway.errors import ModelNotFoundError, ProxyException, RequestError
 from gateway.schemas.ollama import ChatRequest, GenerateRequest
 
@@ -71,10 +72,17 @@ class GenerationQuestion(ABC):
         """Return the request for `target`: only what its profile takes, nothing by default."""
         profile = target.profile
         path, prompt = self._path_and_prompt()
+        options, defaults = self._options, target.defaults
+        if defaults is not None:
+            options = {**defaults.options, **options}
+            if "messages" in prompt:
+                prompt["messages"] = with_messages(
+                    prompt["messages"], defaults, first_role=prompt["messages"][0]["role"]
+                )
         body: dict[str, Any] = {"model": target.model, **prompt, "stream": self.streamed}
         if self.streamed and profile.stream_usage:
             body["stream_options"] = {"include_usage": True}
-        body.update(encode_options(self._options, profile, dropped))
+        body.update(encode_options(options, profile, dropped))
         if path == _CHAT_PATH:
             body.update(self._chat_parameters(profile))
         for name in dropped:
@@ -83,7 +91,12 @@ class GenerationQuestion(ABC):
 
     def reader(self, target: Target, started_ns: int) -> BackendReader:
         """Return a reader that shows thinking unless `think` is false."""
-        return ChatReader(show_thinking=self._think is not False, split_tags=self._path_and_prompt()[0] == _CHAT_PATH)
+        return ChatReader(
+            show_thinking=self._think is not False,
+            split_tags=self._path_and_prompt()[0] == _CHAT_PATH,
+            asked=target.model,
+            stands_in=target.stand_in not in ("", self.model),
+        )
 
     def _chat_parameters(self, profile: Profile) -> dict[str, Any]:
         request = self._request

@@ -100,7 +100,8 @@ class NdjsonWriter:
         return f"data: {line}\n\n".encode() if self.content_type == "text/event-stream" else f"{line}\n".encode()
 
     def _done(self, finish: Finish) -> str:
-        done = f',"done":true,"done_reason":"{done_reason(finish.reason)}"{metrics(self._clocks, self._usage)}'
+        done = f',"done":true,"done_reason":"{done_reason(finish.reason)}"{remote_model(finish)}'
+        done += metrics(self._clocks, self._usage)
         return done + _context(self._conversation, self._said)
 
 
@@ -145,7 +146,7 @@ class JsonBody:
         return (
             f'{{"model":{quote(self._model)},"created_at":"{Timestamps().format(wall_ns)}",'
             f"{shape.text}{quote(''.join(self._text))}{thinking}{calls}{shape.close},"
-            f'"done":true,"done_reason":"{done_reason(self._finish.reason)}"'
+            f'"done":true,"done_reason":"{done_reason(self._finish.reason)}"{remote_model(self._finish)}'
             f"{metrics(self._clocks, self._usage)}{_context(self._conversation, self._text)}{logprobs}}}"
         ).encode("ascii")
 
@@ -161,6 +162,11 @@ def load_reply(shape: Shape, model: str, wall_ns: int, *, unload: bool) -> bytes
 def done_reason(finish_reason: str) -> str:
     """Return Ollama's done_reason for OpenAI's finish_reason: all but `length` is `stop`, tool calls too."""
     return "length" if finish_reason == "length" else "stop"
+
+
+def remote_model(finish: Finish) -> str:
+    """Return the name of the model that answered, where it is another than the client named; led by a comma."""
+    return f',"remote_model":{quote(finish.model)}' if finish.model else ""
 
 
 def metrics(clocks: Clocks, usage: Usage | None) -> str:

@@ -1,18 +1,33 @@
 """Questions of `/v1`: the client's bytes go out as they came, but for the model's name and the request for usage."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from gateway.codecs.contract import BackendReader, Encoded, Target
+from gateway.codecs.contract import BackendReader, Defaults, Encoded, Profile, Target
 from gateway.codecs.framing_reader import FramingReader
+from gateway.codecs.virtual import absent_parameters, with_messages
 from gateway.errors import ModelNotFoundError, ProxyException, RequestError
 from gateway.schemas.openai import ChatCompletionRequest, CompletionRequest, EmbeddingRequest
 
 OpenAIRequest = ChatCompletionRequest | CompletionRequest | EmbeddingRequest
 
+_EMBEDDINGS_PATH = "/embeddings"
+_NULL = msgspec.Raw(b"null")
+
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_items = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class _Said(msgspec.Struct):
+    """Of a message, the role alone: the rest of it is passed on as it is."""
+
+    role: str = ""
+
+
+_decode_role = msgspec.json.Decoder(_Said).decode
 
 
 class PassThroughQuestion:
@@ -33,37 +48,60 @@ class PassThroughQuestion:
         return ModelNotFoundError(f"model '{self.model}' not found", param="model", code="model_not_found")
 
     def encode(self, target: Target, dropped: frozenset[str] = frozenset()) -> Encoded:
-        """Return the client's bytes, edited only where the model's name or `include_usage` asks for it."""
+        """Return the client's bytes, edited only where its model or `include_usage` asks for it."""
         edits: dict[str, Any] = {}
         if target.model != self.model:
             edits["model"] = target.model
         if self.streamed and not self._wants_usage and target.profile.stream_usage:
             edits["stream_options"] = {"include_usage": True}
-        if not edits and not dropped:
+        defaults = None if self._path == _EMBEDDINGS_PATH else target.defaults
+        if not edits and not dropped and defaults is None:
             return Encoded(self._path, {}, self._body)
-        return Encoded(self._path, {}, _edited(self._body, edits, dropped))
+        fields, write = _read(self._body)
+        if defaults is not None:
+            edits |= _additions(fields, defaults, target.profile, dropped)
+        return Encoded(self._path, {}, write(_merged(fields, edits, dropped)))
 
     def reader(self, target: Target, started_ns: int) -> BackendReader:
         """Return a reader that passes the bytes on, and takes out the usage chunk that the client did not ask for."""
         return FramingReader(hide_usage=not self._wants_usage)
 
 
-def _edited(body: bytes, edits: dict[str, Any], dropped: frozenset[str]) -> bytes:
-    """Return the JSON object `body` with some values replaced (objects: merged); every other value keeps its bytes."""
+def _read(body: bytes) -> tuple[dict[str, Any], Callable[[Any], bytes]]:
+    """Return the members of the JSON object `body`, and how to write them: so that every value keeps its bytes."""
     try:
-        fields: dict[str, Any] = dict(_fields.decode(body))
+        return dict(_fields.decode(body)), msgspec.json.encode
     except (msgspec.MsgspecError, UnicodeDecodeError):
         text = body.decode("utf-8", "replace").removeprefix("\ufeff").lstrip()
-        fields = json.JSONDecoder().raw_decode(text)[0]
-        return json.dumps(_merged(fields, edits, dropped)).encode()
-    return msgspec.json.encode(_merged(fields, edits, dropped))
+        return json.JSONDecoder().raw_decode(text)[0], lambda fields: json.dumps(fields).encode()
+
+
+def _additions(fields: dict[str, Any], defaults: Defaults, profile: Profile, dropped: frozenset[str]) -> dict[str, Any]:
+    """Return what a virtual model adds to a request: its messages, and parameters that are absent or null."""
+    present = [name for name, value in fields.items() if value not in (None, _NULL)]
+    additions = absent_parameters(defaults, profile, present, dropped)
+    messages = fields.get("messages")
+    if isinstance(messages, msgspec.Raw):
+        messages = _items.decode(messages)
+    if messages:
+        additions["messages"] = with_messages(messages, defaults, first_role=_role(messages[0]))
+    return additions
+
+
+def _role(message: Any) -> str:
+    if isinstance(message, dict):
+        return str(message.get("role"))
+    try:
+        return _decode_role(message).role
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return ""
 
 
 def _merged(fields: dict[str, Any], edits: dict[str, Any], dropped: frozenset[str]) -> dict[str, Any]:
     merged = {key: value for key, value in fields.items() if key not in dropped}
     for key, value in edits.items():
-        before = merged.get(key)
+        before = merged.get(key) if isinstance(value, dict) else None
         if isinstance(before, msgspec.Raw):
             before = msgspec.json.decode(before)
-        merged[key] = {**before, **value} if isinstance(before, dict) and isinstance(value, dict) else value
+        merged[key] = {**before, **value} if isinstance(before, dict) else value
     return merged

@@ -11,6 +11,7 @@ from gateway.schemas.chunks import (
     Chunk,
     Delta,
     FunctionDelta,
+    Named,
     Timings,
     TokenLogprobs,
     ToolCallDelta,
@@ -18,6 +19,7 @@ from gateway.schemas.chunks import (
 )
 
 _decode = msgspec.json.Decoder(Chunk).decode
+_decode_named = msgspec.json.Decoder(Named).decode
 
 
 def read_chunk(data: bytes) -> Chunk:
@@ -29,6 +31,14 @@ def read_chunk(data: bytes) -> Chunk:
         return _decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _narrow(read_object(data))
+
+
+def model_named(data: bytes) -> str:
+    """Return the `model` that a chunk or a plain answer names, "" where it names none. Never raises."""
+    try:
+        return _decode_named(data).model or ""
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ""
 
 
 def is_whole(payload: bytes) -> bool:

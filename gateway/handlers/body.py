@@ -1,10 +1,13 @@
-"""Reading a request's body: once, bounded, with a deadline."""
+"""Reading a request's body: once, bounded, decoded, with a deadline."""
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
-from gateway.errors import ClientGoneError, PayloadTooLargeError, RequestError
+from gateway.codecs.bodies import body_decoder, refuse_binary, too_large
+from gateway.codecs.multipart import RequestParts, split_parts
+from gateway.errors import ClientGoneError, RequestError
 from gateway.exchange import EXCHANGE
 
 BODY_TIMEOUT_S: web.AppKey[float] = web.AppKey("body_timeout_s", float)
@@ -12,15 +15,27 @@ BODY_TIMEOUT_S: web.AppKey[float] = web.AppKey("body_timeout_s", float)
 
 
 async def read_body(request: web.Request) -> bytes:
-    """Return the whole (decompressed) body.
+    """Return the whole (decoded) body.
 
-    Raises PayloadTooLargeError over the exchange's bound, RequestError for a slow, cut or undecodable one. Never
-    `request.read()`: its bound is the application's, and it keeps every chunk it was given before it looks.
+    Raises PayloadTooLargeError over the exchange's bound, UnsupportedMediaError for a type or an encoding that cannot
+    be read, RequestError for a slow, cut or broken body. Never `request.read()`: its bound is the application's, and
+    it keeps every chunk it was given before it looks.
     """
-    limit = request[EXCHANGE].body_limit_bytes
+    refuse_binary(request.content_type)
+    return await in_time(_whole(request), request.app[BODY_TIMEOUT_S])
+
+
+async def read_parts(request: web.Request) -> RequestParts:
+    """Return the whole body as a request and the images beside it; raises what `read_body` and `split_parts` raise."""
+    body = await read_body(request)
+    return split_parts(body, request.headers.get(hdrs.CONTENT_TYPE, ""), request.charset)
+
+
+async def in_time[T](reading: Awaitable[T], timeout_s: float) -> T:
+    """Return what reading a body gives; what stops it is raised as an error of the client."""
     try:
-        async with asyncio.timeout(request.app[BODY_TIMEOUT_S]):
-            return await _read_bounded(request, limit)
+        async with asyncio.timeout(timeout_s):
+            return await reading
     except TimeoutError:
         raise RequestError("the request body did not arrive in time") from None
     except web.RequestPayloadError:
@@ -29,17 +44,20 @@ async def read_body(request: web.Request) -> bytes:
         raise ClientGoneError("the client left while it sent its request") from None
 
 
-async def _read_bounded(request: web.Request, limit: int) -> bytes:
-    first = await request.content.readany()
-    if request.content.at_eof():
-        pieces = [first]
-    else:
-        pieces = [first]
-        size = len(first)
-        while size <= limit and (piece := await request.content.readany()):
-            pieces.append(piece)
-            size += len(piece)
-    body = b"".join(pieces) if len(pieces) > 1 else first
-    if len(body) > limit:
-        raise PayloadTooLargeError(f"the request body is larger than {limit} bytes")
-    return body
+async def body_pieces(request: web.Request) -> AsyncIterator[bytes]:
+    """Yield the decoded body as it arrives; the exchange's bound holds for what is sent and for what it decodes to."""
+    limit = request[EXCHANGE].body_limit_bytes
+    decoder = body_decoder(",".join(request.headers.getall(hdrs.CONTENT_ENCODING, ())), limit)
+    size = 0
+    while piece := await request.content.readany():
+        size += len(piece)
+        if size > limit:
+            raise too_large(limit)
+        yield piece if decoder is None else decoder.feed(piece)
+    if decoder is not None:
+        decoder.finish()
+
+
+async def _whole(request: web.Request) -> bytes:
+    pieces = [piece async for piece in body_pieces(request)]
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

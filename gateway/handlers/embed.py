@@ -48,6 +48,7 @@ class EmbedHandler:
         candidates = await self._catalog.resolve(question.model, exchange.client_key)
         if not candidates:
             raise question.unknown_model()
+        question.model = question.model or candidates[0].stand_in
         question.settle()
         clocks = Clocks(exchange.started_ns, monotonic_ns())
         vectors: list[Any] = []

@@ -8,17 +8,18 @@ from aiohttp import web
 from gateway.backends.answer import Answer
 from gateway.backends.pool import Pool
 from gateway.catalog.catalog import Catalog
+from gateway.codecs.multipart import RequestParts, attach_images
 from gateway.codecs.ollama_questions import ChatQuestion, GenerateQuestion, GenerationQuestion
 from gateway.codecs.ollama_writer import Clocks, JsonBody, NdjsonWriter
 from gateway.codecs.requests import read_request
 from gateway.exchange import EXCHANGE, Dialect, Exchange
-from gateway.handlers.body import read_body
+from gateway.handlers.body import read_parts
 from gateway.handlers.routing import RouteTable
 from gateway.handlers.writers import json_response, stream_events
 from gateway.schemas.ollama import ChatRequest, GenerateRequest
 
-ReadQuestion = Callable[[bytes, str | None], GenerationQuestion]
-"""Makes a question of a body and the charset its Content-Type names."""
+ReadQuestion = Callable[[RequestParts], GenerationQuestion]
+"""Makes a question of a request and the images that came beside it."""
 
 
 class GenerationHandler:
@@ -37,12 +38,13 @@ class GenerationHandler:
     async def post(self, request: web.Request) -> web.StreamResponse:
         """Answer one request; errors before the first output have a status, later ones a last line."""
         exchange = request[EXCHANGE]
-        question = self._read_question(await read_body(request), request.charset)
+        question = self._read_question(await read_parts(request))
         exchange.model = question.model
         exchange.stream = question.streamed
         candidates = await self._catalog.resolve(question.model, exchange.client_key)
         if not candidates:
             raise question.unknown_model()
+        question.model = question.model or candidates[0].stand_in
         if (reply := question.local_reply(time_ns())) is not None:
             return json_response(reply)
         question.settle()
@@ -67,8 +69,10 @@ async def _whole(exchange: Exchange, answer: Answer, body: JsonBody, clocks: Clo
 def chat_handler(catalog: Catalog, pool: Pool) -> GenerationHandler:
     """Return the handler of `/api/chat`."""
 
-    def read(body: bytes, charset: str | None) -> ChatQuestion:
-        return ChatQuestion(read_request(ChatRequest, body, charset=charset))
+    def read(parts: RequestParts) -> ChatQuestion:
+        asked = read_request(ChatRequest, parts.request, charset=parts.charset)
+        attach_images(asked, parts.images)
+        return ChatQuestion(asked)
 
     return GenerationHandler("/api/chat", read, catalog, pool)
 
@@ -76,7 +80,9 @@ def chat_handler(catalog: Catalog, pool: Pool) -> GenerationHandler:
 def generate_handler(catalog: Catalog, pool: Pool) -> GenerationHandler:
     """Return the handler of `/api/generate`."""
 
-    def read(body: bytes, charset: str | None) -> GenerateQuestion:
-        return GenerateQuestion(read_request(GenerateRequest, body, charset=charset))
+    def read(parts: RequestParts) -> GenerateQuestion:
+        asked = read_request(GenerateRequest, parts.request, charset=parts.charset)
+        attach_images(asked, parts.images)
+        return GenerateQuestion(asked)
 
     return GenerationHandler("/api/generate", read, catalog, pool)

@@ -4,10 +4,11 @@ from aiohttp import web
 
 from gateway.catalog.catalog import Catalog
 from gateway.catalog.names import is_ollama_name
-from gateway.codecs.models import PS_BODY, ModelInfo, show_body, tags_body
+from gateway.codecs.model_bodies import ps_body, show_body, tags_body
+from gateway.codecs.models import ModelInfo
 from gateway.codecs.names import shortest_with_tag
 from gateway.codecs.requests import read_request
-from gateway.errors import ModelNotFoundError, ProxyException, RequestError
+from gateway.errors import ModelNotFoundError, ProxyException, RequestError, TranslationError, UpstreamError
 from gateway.exchange import EXCHANGE, Dialect
 from gateway.handlers.body import read_body
 from gateway.handlers.routing import RouteTable
@@ -16,7 +17,7 @@ from gateway.schemas.ollama import ShowRequest
 
 
 class TagsHandler:
-    """Lists the backend's models under its own ids."""
+    """Lists the backend's models under its own ids, and those of the mapping file under theirs."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
@@ -39,10 +40,11 @@ class TagsHandler:
 
 
 class ShowHandler:
-    """Says what is known of one model, by any name that resolves."""
+    """Says what is known of one model, by any name that resolves; of an unknown context, `default_context_length`."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, default_context_length: int) -> None:
         self._catalog = catalog
+        self._default_context_length = default_context_length
 
     def register(self, routes: RouteTable) -> None:
         """Add the route."""
@@ -56,19 +58,27 @@ class ShowHandler:
         model = await self._catalog.find(name, exchange.client_key)
         if model is None:
             raise _unknown(name)
-        return json_response(show_body(model, name.strip() or model.id))
+        return json_response(show_body(model, name.strip() or model.id, self._default_context_length))
 
 
 class PsHandler:
-    """Lists no running models: what a backend holds in memory is not known here."""
+    """Lists the models of which the backend says that they are loaded: none where it does not say."""
+
+    def __init__(self, catalog: Catalog, default_context_length: int) -> None:
+        self._catalog = catalog
+        self._default_context_length = default_context_length
 
     def register(self, routes: RouteTable) -> None:
         """Add the route."""
         routes.add("GET", "/api/ps", self.get, dialect=Dialect.OLLAMA)
 
-    async def get(self, _request: web.Request) -> web.Response:
-        """Answer with an empty list."""
-        return json_response(PS_BODY)
+    async def get(self, request: web.Request) -> web.Response:
+        """Answer with a list, an empty one where the backend's cannot be read: then none is known to run."""
+        try:
+            models = await self._catalog.models(request[EXCHANGE].client_key)
+        except (UpstreamError, TranslationError):
+            models = ()
+        return json_response(ps_body(models, self._default_context_length))
 
 
 def _unknown(name: str) -> ProxyException:

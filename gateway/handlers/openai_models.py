@@ -3,7 +3,8 @@
 from aiohttp import web
 
 from gateway.catalog.catalog import Catalog
-from gateway.codecs.models import ModelInfo, model_body, models_body
+from gateway.codecs.model_bodies import model_body, models_body
+from gateway.codecs.models import ModelInfo
 from gateway.errors import ModelNotFoundError
 from gateway.exchange import EXCHANGE, Dialect
 from gateway.handlers.routing import RouteTable

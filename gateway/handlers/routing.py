@@ -1,4 +1,4 @@
-"""RouteTable: registers handlers, and remembers of each route its label, its dialect and whether it wants a key."""
+"""RouteTable: registers handlers, and remembers of each route its label, its dialect, its key and its bound."""
 
 from collections.abc import Awaitable, Callable
 
@@ -25,8 +25,12 @@ class RouteTable:
         *,
         dialect: Dialect,
         exempt: bool = False,
+        max_body_bytes: int | None = None,
     ) -> web.AbstractRoute:
-        """Register `handler` for exactly this method (GET adds no HEAD). `exempt`: answers without a key."""
+        """Register `handler` for exactly this method (GET adds no HEAD).
+
+        `exempt`: answers without a key. `max_body_bytes`: a bound for bodies of its own, not REQUEST_MAX_SIZE.
+        """
         route = self._app.router.add_route(method, path, handler)
-        self._infos[route] = RouteInfo(label=path, dialect=dialect, exempt=exempt)
+        self._infos[route] = RouteInfo(label=path, dialect=dialect, exempt=exempt, max_body_bytes=max_body_bytes)
         return route

@@ -42,10 +42,15 @@ ALLOWED_ORIGIN: web.RequestKey[str] = web.RequestKey("allowed_origin", str)
 
 
 class OriginPolicy:
-    """The allowed origins: None for Ollama's local ones, `("*",)` for all, else those named, where `*` is any text."""
+    """The allowed origins, in which `*` is any text and `*` alone all: those named, or Ollama's local ones without any.
 
-    def __init__(self, origins: Sequence[str] | None) -> None:
-        named = LOCAL_ORIGINS if origins is None else tuple(origins)
+    `ollama_origins` come on top, and as in Ollama the local ones with them.
+    """
+
+    def __init__(self, origins: Sequence[str] | None, ollama_origins: Sequence[str] | None = None) -> None:
+        named = tuple(origins or ())
+        if origins is None or ollama_origins is not None:
+            named += (*LOCAL_ORIGINS, *(ollama_origins or ()))
         self.allows_all = "*" in named
         self._exact = frozenset(origin for origin in named if "*" not in origin)
         self._matches = re.compile("|".join(_pattern(origin) for origin in named if "*" in origin) or r"(?!)").fullmatch

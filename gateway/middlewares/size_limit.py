@@ -4,20 +4,25 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from gateway.errors import PayloadTooLargeError
-from gateway.exchange import EXCHANGE
+from gateway.exchange import EXCHANGE, ROUTES
 
 
 def size_limit_middleware(max_bytes: int) -> Middleware:
-    """Return the middleware. A larger Content-Length is a PayloadTooLargeError, which also ends the connection."""
+    """Return the middleware. A larger Content-Length is a PayloadTooLargeError, which also ends the connection.
+
+    `max_bytes` holds for every route that has no bound of its own.
+    """
 
     @web.middleware
     async def size_limit(request: web.Request, handler: Handler) -> web.StreamResponse:
+        info = request.app[ROUTES].get(request.match_info.route)
+        limit = max_bytes if info is None or info.max_body_bytes is None else info.max_body_bytes
         length = request.content_length
-        if length is not None and length > max_bytes:
+        if length is not None and length > limit:
             raise PayloadTooLargeError(
-                f"the request body is larger than {max_bytes} bytes", headers={"Connection": "close"}
+                f"the request body is larger than {limit} bytes", headers={"Connection": "close"}
             )
-        request[EXCHANGE].body_limit_bytes = max_bytes
+        request[EXCHANGE].body_limit_bytes = limit
         return await handler(request)
 
     return size_limit

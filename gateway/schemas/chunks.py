@@ -78,6 +78,12 @@ class Chunk(msgspec.Struct, gc=False):
     detail: Any = None
 
 
+class Named(msgspec.Struct, gc=False):
+    """Of a chunk or a whole answer, the model alone: asked for once an answer, and not read with every chunk."""
+
+    model: str | None = None
+
+
 class EmbeddingItem(msgspec.Struct, gc=False):
     """One vector: floats, or base64 of little-endian float32."""
 

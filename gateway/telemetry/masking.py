@@ -27,6 +27,7 @@ def mask_error(error: ProxyException, secrets: Iterable[str]) -> None:
     """Mask every text that an error may show: a backend quotes what it was sent."""
     known = list(secrets)
     error.message = mask(error.message, known)
+    error.args = (error.message,)  # what str() and repr() show
     error.param = mask(error.param, known) if error.param else None
     error.code = mask(error.code, known) if error.code else None
     if isinstance(error, UpstreamStatusError):

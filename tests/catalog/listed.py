@@ -10,6 +10,7 @@ from gateway.catalog import Catalog
 from gateway.codecs.contract import Profile
 from gateway.codecs.models import ModelInfo, read_models
 from gateway.errors import ProxyException, UpstreamStatusError
+from gateway.mapping_entries import Entry
 
 type Fetch = Callable[[str | None], Awaitable[tuple[ModelInfo, ...]]]
 
@@ -61,7 +62,7 @@ def models_of(*ids: str) -> tuple[ModelInfo, ...]:
 def catalog_of(
     fetch: Fetch,
     *,
-    mapping: Mapping[str, str] | None = None,
+    mapping: Mapping[str, Entry] | None = None,
     default_model: str | None = None,
     cache_ttl_s: float = 60.0,
     **more: Any,

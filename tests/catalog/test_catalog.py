@@ -7,7 +7,7 @@ import pytest
 
 from gateway.catalog.catalog import MAX_KEYS, Catalog
 from gateway.catalog.listing import RETRY_S
-from gateway.codecs.contract import Profile, Target
+from gateway.codecs.contract import Defaults, Profile, Target
 from gateway.errors import TranslationError, UpstreamError, UpstreamTimeoutError
 from tests.catalog.listed import REQUEST_MARK, Clock, ListedModels, catalog_of, models_of, settle, unreachable
 
@@ -47,12 +47,88 @@ async def test_a_target_has_the_backends_name_its_model_and_the_profile_of_its_o
     assert await catalog_of(ListedModels("a")).resolve("A:latest", None) == [Target("main", "a", Profile("owner-of-a"))]
 
 
-async def test_a_mapped_name_comes_before_a_listed_one() -> None:
+async def test_a_mapped_name_comes_before_a_listed_one_and_is_listed_in_its_place() -> None:
     catalog = catalog_of(ListedModels("real", "Alias"), mapping={"alias": "Real", "Other:latest": "unlisted/model"})
     assert await served(catalog, "Alias") == "real"
     assert await served(catalog, "ALIAS:latest") == "real"
     assert await served(catalog, "other") == "unlisted/model"
-    assert await ids(catalog) == ["real", "Alias"]
+    assert await ids(catalog) == ["real", "alias", "Other:latest"]
+
+
+async def test_what_an_entry_names_is_the_backends_model_and_never_another_entry() -> None:
+    catalog = catalog_of(ListedModels("a", "b"), mapping={"a": "b", "b": "a", "c": "c", "d": "a:latest"})
+    assert [await served(catalog, name) for name in ("a", "b", "c", "d")] == ["b", "a", "c", "a"]
+
+
+MAPPING = {"llama3": "exact", "llama3*": "short", "llama3*instruct": "long", "*-mini*": "mini"}
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("llama3", "exact"),
+        ("LLAMA3:latest", "exact"),
+        ("llama3.1", "short"),
+        ("Llama3.1:8b", "short"),
+        ("llama3.1-instruct", "long"),
+        ("llama3.1-instruct:latest", "long"),
+        ("llama3-mini", "short"),
+        ("gpt-mini-2", "mini"),
+        ("llama3-listed", "llama3-listed"),
+        ("other", None),
+        ("my-llama3", None),
+        ("", None),
+    ],
+)
+async def test_a_pattern_answers_for_names_nobody_has_the_longest_first(name: str, model: str | None) -> None:
+    catalog = catalog_of(ListedModels("llama3-listed"), mapping=MAPPING)
+    assert await served(catalog, name) == model
+
+
+async def test_patterns_are_not_listed_and_come_before_the_default_model() -> None:
+    catalog = catalog_of(ListedModels("a"), mapping={"*": "a", "b": "a"}, default_model="never")
+    assert await ids(catalog) == ["a", "b"]
+    assert (await catalog.resolve("anything", None))[0] == Target("main", "a", Profile("owner-of-a"))
+    assert (await catalog.resolve("", None))[0].model == "a"
+
+
+async def test_a_name_that_a_pattern_answers_for_makes_nobody_ask_the_backend_again() -> None:
+    listed, clock = ListedModels("a"), Clock()
+    catalog = catalog_of(listed, mapping={"x*": "a"}, clock=clock)
+    assert await served(catalog, "x1") == "a"
+    clock.now_s += RETRY_S
+    assert await served(catalog, "x2") == "a"
+    assert len(listed.calls) == 1
+
+
+async def test_patterns_answer_while_the_list_cannot_be_read() -> None:
+    listed = ListedModels()
+    listed.error = unreachable()
+    catalog = catalog_of(listed, mapping={"x*": "real"})
+    assert [await served(catalog, name) for name in ("xy", "y")] == ["real", "y"]
+
+
+async def test_a_target_carries_what_a_virtual_model_adds_and_a_plain_other_name_adds_nothing() -> None:
+    entry = {"model": "A", "system": "Be brief.", "options": {"temperature": 0}}
+    catalog = catalog_of(ListedModels("a"), mapping={"brief": entry, "alias": "a", "shown": {"model": "a"}})
+    assert await catalog.resolve("brief", None) == [
+        Target("main", "a", Profile("owner-of-a"), Defaults("Be brief.", (), {"temperature": 0.0}))
+    ]
+    for name in ("alias", "shown"):
+        assert await catalog.resolve(name, None) == [Target("main", "a", Profile("owner-of-a"))]
+
+
+@pytest.mark.parametrize(("name", "stand_in"), [("", "A:latest"), ("unknown", "A:latest"), ("a", ""), ("alias", "")])
+async def test_a_target_says_when_the_default_model_stands_in(name: str, stand_in: str) -> None:
+    catalog = catalog_of(ListedModels("a"), mapping={"alias": "a"}, default_model="A:latest")
+    (target,) = await catalog.resolve(name, None)
+    assert (target.model, target.stand_in) == ("a", stand_in)
+
+
+async def test_names_of_many_stars_are_matched_at_once() -> None:
+    catalog = catalog_of(ListedModels("a"), mapping={"*a*a*a*a*a*a*b": "a"})
+    assert await served(catalog, "a" * 512) is None
+    assert await served(catalog, "a" * 511 + "b") == "a"
 
 
 async def test_a_model_added_since_the_last_look_is_found_by_looking_again() -> None:
@@ -101,7 +177,7 @@ async def test_the_default_model_stands_in_for_nothing_in_the_list() -> None:
     catalog = catalog_of(ListedModels("a"), default_model="a", mapping={"alias": "a"})
     assert await catalog.listed("unknown", None) is None
     found = [await catalog.listed(name, None) for name in ("A", "alias")]
-    assert [model and model.id for model in found] == ["a", "a"]
+    assert [model and (model.id, model.served_as) for model in found] == [("a", ""), ("alias", "a")]
 
 
 @pytest.mark.parametrize("error", [unreachable(), unreachable(401), TranslationError("HTML")])
@@ -126,8 +202,10 @@ async def test_an_empty_list_is_an_answer_and_no_name_passes() -> None:
 
 async def test_metadata_is_found_under_the_names_that_resolve() -> None:
     catalog = catalog_of(ListedModels("a"), mapping={"alias": "a"})
-    (listed,) = await catalog.models(None)
-    assert await catalog.find("ALIAS", None) is listed
+    listed, mapped = await catalog.models(None)
+    assert await catalog.find("A:latest", None) is listed
+    assert await catalog.find("ALIAS", None) is mapped
+    assert (mapped.id, mapped.owned_by) == ("alias", "owner-of-a")
     assert await catalog.find("unknown", None) is None
 
 

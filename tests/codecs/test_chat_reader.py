@@ -309,6 +309,11 @@ def test_huge_events_and_bodies_are_refused(monkeypatch: pytest.MonkeyPatch) -> 
     assert "too large" in failure(read(ChatReader(), b"{" + b"x" * 2000)).message
 
 
+def test_empty_events_are_passed_over() -> None:
+    stream = sse(said("a"), b"", b" ", said("b"), chunk(finish="stop"))
+    assert merged(read(ChatReader(), stream))["text"] == "ab"
+
+
 def test_progress_grows_with_output_and_not_with_roles_or_comments() -> None:
     reader = ChatReader()
     reader.feed(b": ping\n\n" + sse(chunk({"role": "assistant", "content": ""}), done=False), 0)

@@ -42,6 +42,11 @@ def test_usage_beside_choices_stays_even_when_not_asked_for() -> None:
     assert Usage(1, None) in events
 
 
+def test_empty_events_pass() -> None:
+    stream = sse(b"", said("a"), b"", chunk(finish="stop"))
+    assert passed(read(FramingReader(), stream)) == stream
+
+
 @pytest.mark.parametrize("end", [b"\r\n", b"\r"])
 def test_other_line_ends_pass_as_they_are(end: bytes) -> None:
     stream = WHOLE.replace(b"\n", end)

@@ -1,44 +1,13 @@
-"""Lists of models as backends write them, and the bodies made of them."""
+"""Lists of models as backends write them."""
 
 import json
-import re
-from typing import Any
 
 import pytest
 
-from gateway.codecs.models import (
-    DEFAULT_CONTEXT_LENGTH,
-    ModelInfo,
-    model_body,
-    models_body,
-    read_models,
-    refuse_html,
-    show_body,
-    tags_body,
-    unlisted_model,
-)
+from gateway.codecs.model_bodies import models_body, tags_body
+from gateway.codecs.models import described_model, read_models, refuse_html, unlisted_model
 from gateway.errors import TranslationError
-
-type Json = dict[str, Any]
-
-
-def read(*entries: Any) -> tuple[ModelInfo, ...]:
-    return read_models(json.dumps({"object": "list", "data": entries}).encode())
-
-
-def read_one(**entry: Any) -> ModelInfo:
-    (model,) = read({"id": "m", **entry})
-    return model
-
-
-def shown(model: ModelInfo, name: str = "m") -> Json:
-    body: Json = json.loads(show_body(model, name))
-    return body
-
-
-def tagged(*models: ModelInfo) -> list[Json]:
-    entries: list[Json] = json.loads(tags_body(models))["models"]
-    return entries
+from tests.codecs.listed_models import Json, read, read_one
 
 
 @pytest.mark.parametrize(
@@ -160,7 +129,7 @@ def test_an_ollama_list_keeps_its_details() -> None:
         details={"family": "gemma3", "format": "gguf", "parameter_size": "4.3B", "quantization_level": "Q4_K_M"},
         capabilities=["completion", "vision"],
     )
-    (entry,) = tagged(model)
+    (entry,) = json.loads(tags_body([model]))["models"]
     assert entry["modified_at"] == "2025-10-17T21:14:07Z"
     assert entry["size"] == 5000
     assert entry["details"] == {
@@ -245,116 +214,49 @@ def test_what_the_backend_says_overrules_the_name() -> None:
     assert unlisted_model("plain").denied == ()
 
 
+def test_command_lines_of_a_router_are_not_passed_on() -> None:
+    model = read_one(status={"value": "loaded", "args": ["--api-key", "secret"], "preset": "api-key = secret"})
+    assert json.loads(models_body([model]))["data"][0]["status"] == {"value": "loaded"}
+
+
 @pytest.mark.parametrize(
-    ("created", "modified_at"),
+    ("entry", "loaded"),
     [
-        (1_700_000_000, "2023-11-14T22:13:20Z"),
-        (1_700_000_000_000, "2023-11-14T22:13:20Z"),
-        ("2023-11-14T22:13:20Z", "2023-11-14T22:13:20Z"),
-        (0, "1970-01-01T00:00:00Z"),
-        (None, "1970-01-01T00:00:00Z"),
-        ("yesterday", "1970-01-01T00:00:00Z"),
-        ("0001-01-01T00:00:00", "1970-01-01T00:00:00Z"),
-        (10**30, "1970-01-01T00:00:00Z"),
-        ([], "1970-01-01T00:00:00Z"),
+        ({"status": {"value": "loaded"}}, True),
+        ({"status": {"value": "unloaded"}}, False),
+        ({"state": "loaded"}, True),
+        ({"state": "not-loaded"}, False),
+        ({}, None),
+        ({"status": 7, "state": None}, None),
     ],
 )
-def test_any_time_becomes_rfc_3339(created: Any, modified_at: str) -> None:
-    (entry,) = tagged(read_one(created=created))
-    assert entry["modified_at"] == modified_at
+def test_whether_a_model_is_loaded_is_known_where_the_backend_says_it(entry: Json, loaded: bool | None) -> None:
+    assert read_one(**entry).loaded is loaded
 
 
-def test_a_tags_entry_has_every_field_clients_demand() -> None:
-    (entry,) = tagged(unlisted_model("org/Some-Model:7b"))
-    assert entry["name"] == entry["model"] == "org/Some-Model:7b"
-    assert entry["size"] == 0
-    assert re.fullmatch("[0-9a-f]{64}", entry["digest"])
-    assert entry["details"] == {
-        "parent_model": "",
-        "format": "",
-        "family": "some",
-        "families": ["some"],
-        "parameter_size": "",
-        "quantization_level": "",
-    }
-    assert tagged(unlisted_model("42"))[0]["details"]["families"] is None
+def test_what_is_behind_an_id_of_the_servers_own_tells_what_a_model_is() -> None:
+    model = read_one(root="/models/Qwen/Qwen3-8B-AWQ", max_model_len=4096)
+    assert (model.family, model.quantization, model.context_length) == ("qwen3", "AWQ", 4096)
+    assert model.capabilities == ("completion", "tools", "thinking")
 
 
-def test_a_tags_entry_has_the_lengths_that_are_known() -> None:
-    (entry,) = tagged(read_one(meta={"n_ctx": 4096, "n_embd": 768}))
-    assert (entry["details"]["context_length"], entry["details"]["embedding_length"]) == (4096, 768)
+def test_facts_from_elsewhere_count_and_the_openai_entry_stays() -> None:
+    model = read_one(created=5, owned_by="x")
+    described = described_model(model, {"max_context_length": 7, "state": "loaded", "publisher": "y", "created": 9})
+    assert (described.context_length, described.loaded) == (7, True)
+    assert (described.entry, described.owned_by, described.created_s) == (model.entry, "x", 5)
 
 
-def test_digests_are_stable_and_belong_to_one_name() -> None:
-    digests = [entry["digest"] for entry in tagged(*read({"id": "a"}, {"id": "b"}))]
-    again = [entry["digest"] for entry in tagged(*read({"id": "a", "created": 5}))]
-    assert digests[0] != digests[1]
-    assert again == digests[:1]
+def test_mistrals_list_is_read() -> None:
+    said = {"completion_chat": True, "function_calling": False, "vision": True, "completion_fim": False}
+    model = read_one(max_context_length=32768, capabilities=said, owned_by="mistralai")
+    assert (model.context_length, model.capabilities) == (32768, ("completion", "vision"))
 
 
-def test_tags_are_sorted_newest_first() -> None:
-    models = read(
-        {"id": "old", "created": 1}, {"id": "undated"}, {"id": "new", "created": 3}, {"id": "mid", "created": 2}
+def test_openrouters_list_is_read() -> None:
+    model = read_one(
+        context_length=200_000,
+        architecture={"input_modalities": ["text", "image"], "tokenizer": "Claude"},
+        supported_parameters=["max_tokens", "tools", "reasoning"],
     )
-    assert [entry["name"] for entry in tagged(*models)] == ["new", "mid", "old", "undated"]
-
-
-def test_tags_of_no_models_is_an_empty_list() -> None:
-    assert json.loads(tags_body(())) == {"models": []}
-
-
-@pytest.mark.parametrize(
-    ("entry", "context_length"),
-    [({"max_model_len": 4096}, 4096), ({}, DEFAULT_CONTEXT_LENGTH), ({"arch": "a.b"}, 32768)],
-)
-def test_show_has_exactly_one_context_length_under_its_architecture(entry: Json, context_length: int) -> None:
-    info = shown(read_one(**entry))["model_info"]
-    keys = [key for key in info if "context_length" in key]
-    assert keys == [f"{info['general.architecture']}.context_length"]
-    assert info[keys[0]] == context_length
-
-
-def test_show_has_every_field_clients_demand() -> None:
-    body = shown(read_one(created=1_700_000_000, meta={"n_params": 137_000_000, "n_embd": 768}), "M:latest")
-    assert body["capabilities"] == ["completion", "tools"]
-    assert body["details"]["parameter_size"] == "137M"
-    assert body["modified_at"] == "2023-11-14T22:13:20Z"
-    assert body["model_info"]["general.basename"] == "M:latest"
-    assert body["model_info"]["general.parameter_count"] == 137_000_000
-    assert body["model_info"]["m.embedding_length"] == 768
-    assert shown(unlisted_model("42"))["model_info"]["general.architecture"] == "unknown"
-
-
-def test_show_tells_the_context_as_a_parameter_only_where_it_is_known() -> None:
-    assert shown(read_one(max_model_len=4096))["parameters"] == "num_ctx                        4096"
-    assert "parameters" not in shown(read_one())
-
-
-def test_show_offers_a_suffix_only_for_models_that_take_one() -> None:
-    assert ".Suffix" in shown(read_one(capabilities=["completion", "insert"]))["template"]
-    assert ".Suffix" not in shown(read_one())["template"]
-
-
-def test_openai_entries_have_openai_fields_and_keep_what_the_backend_adds() -> None:
-    models = read({"id": "org/a", "permission": [], "created": "2023-11-14T22:13:20Z", "object": "thing"}, {"id": "b"})
-    assert json.loads(models_body(models)) == {
-        "object": "list",
-        "data": [
-            {"id": "org/a", "object": "model", "created": 1_700_000_000, "owned_by": "org", "permission": []},
-            {"id": "b", "object": "model", "created": 0, "owned_by": "unknown"},
-        ],
-    }
-    assert json.loads(models_body(())) == {"object": "list", "data": []}
-
-
-def test_one_openai_entry_carries_the_name_that_was_asked_for() -> None:
-    model = read_one(max_model_len=5)
-    assert json.loads(model_body(model, "m"))["id"] == "m"
-    assert json.loads(model_body(model, "alias")) == {**json.loads(model_body(model, "m")), "id": "alias"}
-
-
-def test_a_name_with_a_lone_surrogate_is_written_all_the_same() -> None:
-    (model,) = read({"id": "a\ud800"})
-    assert tagged(model)[0]["name"] == "a\ud800"
-    assert shown(model, "a\ud800")["model_info"]["general.basename"] == "a\ud800"
-    assert json.loads(models_body([model]))["data"][0]["id"] == "a\ud800"
+    assert (model.context_length, model.capabilities) == (200_000, ("completion", "tools", "vision", "thinking"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.codecs.names import MAX_NAME_CHARS, check_name, shortest_with_tag
+from gateway.codecs.names import MAX_NAME_CHARS, check_name, check_source, shortest_with_tag
 from gateway.errors import RequestError
 
 
@@ -56,3 +56,20 @@ def test_what_can_be_no_name_is_refused(name: str) -> None:
 )
 def test_the_shortest_name_has_a_tag_and_no_defaults(name: str, shown: str) -> None:
     assert shortest_with_tag(name) == shown
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["m:cloud", "m:7b-cloud", "M:Local", "m", "m:7b", "a/b-cloud:7b", "m-cloud:cloud", "m:local:x-cloud", "h:1/m"],
+)
+def test_a_name_may_say_once_where_its_model_runs(name: str) -> None:
+    check_source(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["m:local:cloud", "m:Cloud:LOCAL", "m:7b-cloud:local", "m:cloud:cloud", " m:local: Cloud "]
+)
+def test_a_name_that_says_it_twice_is_refused(name: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        check_source(name)
+    assert caught.value.message == f'use either :local or :cloud, not both: "{name.strip()}"'

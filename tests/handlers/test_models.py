@@ -1,5 +1,6 @@
 """GET /api/tags, POST /api/show, GET /api/ps."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -9,13 +10,13 @@ from pytest_aiohttp import AiohttpClient
 from gateway.codecs.models import ModelInfo, read_models
 from gateway.errors import TranslationError
 from gateway.handlers.models import PsHandler, ShowHandler, TagsHandler
-from tests.catalog.listed import Fetch, ListedModels, catalog_of, models_of, unreachable
+from tests.catalog.listed import Fetch, ListedModels, catalog_of, unreachable
 from tests.catalog.serving import Client, serve
 
 
 async def gateway(aiohttp_client: AiohttpClient, listed: Fetch, **settings: Any) -> Client:
     catalog = catalog_of(listed, **settings)
-    return await serve(aiohttp_client, [TagsHandler(catalog), ShowHandler(catalog), PsHandler()])
+    return await serve(aiohttp_client, [TagsHandler(catalog), ShowHandler(catalog, 20_000), PsHandler(catalog, 20_000)])
 
 
 async def show(client: Client, body: bytes) -> tuple[int, Any]:
@@ -24,12 +25,14 @@ async def show(client: Client, body: bytes) -> tuple[int, Any]:
         return response.status, await response.json()
 
 
-async def test_tags_list_the_backends_ids_as_they_are(aiohttp_client: AiohttpClient) -> None:
-    client = await gateway(aiohttp_client, ListedModels("org/A", "b:7b"), mapping={"alias": "org/A"})
+async def test_tags_list_the_backends_ids_and_the_mappings_names_as_they_are(aiohttp_client: AiohttpClient) -> None:
+    client = await gateway(aiohttp_client, ListedModels("org/A", "b:7b"), mapping={"alias": "org/A", "x*": "b:7b"})
     async with client.get("/api/tags") as response:
         assert response.status == 200
         assert response.headers["Content-Type"] == "application/json; charset=utf-8"
-        assert [model["name"] for model in (await response.json())["models"]] == ["org/A", "b:7b"]
+        models = (await response.json())["models"]
+    assert [model["name"] for model in models] == ["org/A", "b:7b", "alias"]
+    assert len({model["digest"] for model in models}) == 3
 
 
 async def test_tags_answer_head_without_a_body(aiohttp_client: AiohttpClient) -> None:
@@ -90,12 +93,12 @@ async def test_show_finds_a_model_under_every_name(aiohttp_client: AiohttpClient
     asked = json.loads(body)
     assert status == 200
     assert answer["model_info"] == {
-        "general.architecture": "model",
+        "general.architecture": "unknown",
         "general.basename": asked.get("model") or asked["name"],
-        "model.context_length": 32768,
+        "unknown.context_length": 20_000,
     }
     assert answer["capabilities"] == ["completion", "tools"]
-    assert answer["details"]["family"] == "model"
+    assert answer["details"]["family"] == ""
 
 
 async def test_show_tells_what_the_backend_says_of_a_model(aiohttp_client: AiohttpClient) -> None:
@@ -104,7 +107,11 @@ async def test_show_tells_what_the_backend_says_of_a_model(aiohttp_client: Aioht
 
     client = await gateway(aiohttp_client, fetch)
     status, answer = await show(client, b'{"model":"m"}')
-    assert (status, answer["capabilities"], answer["model_info"]["m.context_length"]) == (200, ["embedding"], 4096)
+    assert (status, answer["capabilities"], answer["model_info"]["unknown.context_length"]) == (
+        200,
+        ["embedding"],
+        4096,
+    )
 
 
 @pytest.mark.parametrize(
@@ -147,17 +154,49 @@ async def test_show_answers_for_any_name_when_there_is_no_list(aiohttp_client: A
     assert (status, answer["capabilities"]) == (200, ["embedding"])
 
 
-async def test_ps_is_an_empty_list(aiohttp_client: AiohttpClient) -> None:
-    client = await gateway(aiohttp_client, ListedModels("a"))
+async def test_show_tells_copilot_the_name_it_asked_for(aiohttp_client: AiohttpClient) -> None:
+    client = await gateway(aiohttp_client, ListedModels("org/Model"))
+    headers = {"User-Agent": "GitHubCopilotChat/0.42.0"}
+    async with client.post("/api/show", data=b'{"model":"ORG/model:latest"}', headers=headers) as response:
+        assert (await response.json())["model_info"]["general.basename"] == "ORG/model:latest"
+
+
+async def test_show_tells_what_a_pattern_stands_for(aiohttp_client: AiohttpClient) -> None:
+    client = await gateway(aiohttp_client, ListedModels("a"), mapping={"x*": {"model": "a", "context_length": 5}})
+    status, answer = await show(client, b'{"model":"x1"}')
+    assert (status, answer["model_info"]["unknown.context_length"]) == (200, 5)
+    assert answer["modelfile"] == "FROM a\n"
+
+
+async def test_ps_lists_what_the_backend_says_is_loaded(aiohttp_client: AiohttpClient) -> None:
+    async def fetch(_client_key: str | None) -> tuple[ModelInfo, ...]:
+        return read_models(
+            b'[{"id":"a","status":{"value":"loaded"},"meta":{"n_ctx":4096,"size":7}},'
+            b'{"id":"b","status":{"value":"unloaded"}},{"id":"c","state":"loaded"},{"id":"d"}]'
+        )
+
+    client = await gateway(aiohttp_client, fetch)
+    async with client.get("/api/ps") as response:
+        models = (await response.json())["models"]
+    assert [(model["name"], model["size"], model["context_length"]) for model in models] == [
+        ("a", 7, 4096),
+        ("c", 0, 20_000),
+    ]
+
+
+@pytest.mark.parametrize("error", [None, unreachable()])
+async def test_ps_is_empty_where_nothing_is_known(aiohttp_client: AiohttpClient, error: Exception | None) -> None:
+    listed = ListedModels("a")
+    listed.error = error
+    client = await gateway(aiohttp_client, listed)
     async with client.get("/api/ps") as response:
         assert (response.status, await response.json()) == (200, {"models": []})
 
 
 async def test_a_burst_of_questions_asks_the_backend_once(aiohttp_client: AiohttpClient) -> None:
-    listed = ListedModels("a", "b")
+    names = [f"model-{number}" for number in range(20)]
+    listed = ListedModels(*names)
     client = await gateway(aiohttp_client, listed)
-    for model in models_of("a", "b"):
-        async with client.get("/api/tags") as response:
-            await response.read()
-        assert (await show(client, json.dumps({"model": model.id}).encode()))[0] == 200
+    answers = await asyncio.gather(*(show(client, json.dumps({"model": name}).encode()) for name in names))
+    assert {status for status, _ in answers} == {200}
     assert len(listed.calls) == 1

@@ -16,7 +16,9 @@ async def gateway(aiohttp_client: AiohttpClient, listed: ListedModels, **setting
     return await serve(aiohttp_client, [OpenAIModelsHandler(catalog_of(listed, **settings))])
 
 
-async def test_the_list_has_openais_shape_and_the_backends_order(aiohttp_client: AiohttpClient) -> None:
+async def test_the_list_has_openais_shape_and_the_backends_order_then_the_mappings(
+    aiohttp_client: AiohttpClient,
+) -> None:
     client = await gateway(aiohttp_client, ListedModels("z", "org/A"), mapping={"alias": "z"})
     async with client.get("/v1/models") as response:
         assert response.status == 200
@@ -25,6 +27,7 @@ async def test_the_list_has_openais_shape_and_the_backends_order(aiohttp_client:
             "data": [
                 {"id": "z", "object": "model", "created": 0, "owned_by": "owner-of-z"},
                 {"id": "org/A", "object": "model", "created": 0, "owned_by": "owner-of-org/A"},
+                {"id": "alias", "object": "model", "created": 0, "owned_by": "owner-of-z"},
             ],
         }
 

@@ -51,6 +51,23 @@ def test_configured_origins_are_the_only_ones() -> None:
     assert not policy.allows("http://localhost")
 
 
+def test_ollamas_own_setting_adds_to_the_local_pages() -> None:
+    policy = OriginPolicy(None, ["chrome-extension://*", "*.example.org"])
+    for origin in ("chrome-extension://abc", "https://a.example.org", "http://localhost:3000", "tauri://localhost"):
+        assert policy.allows(origin)
+    assert not policy.allows("https://example.com")
+    assert not policy.allows_all
+    assert OriginPolicy(None, []).allows("http://localhost")
+    assert OriginPolicy(None, ["*"]).allows_all
+
+
+def test_both_settings_allow_what_either_names_and_the_local_pages() -> None:
+    policy = OriginPolicy(["https://a.example"], ["https://b.example"])
+    for origin in ("https://a.example", "https://b.example", "http://127.0.0.1:1"):
+        assert policy.allows(origin)
+    assert not policy.allows("https://c.example")
+
+
 def test_an_asterisk_allows_all_and_an_empty_list_nobody() -> None:
     assert OriginPolicy(["*"]).allows("https://anything")
     assert OriginPolicy(["*"]).allows_all

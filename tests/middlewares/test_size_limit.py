@@ -25,6 +25,19 @@ async def test_a_large_content_length_is_refused_before_the_body_comes(aiohttp_s
     writer.close()
 
 
+async def test_a_route_may_have_a_bound_of_its_own(aiohttp_client: AiohttpClient) -> None:
+    def tells(routes: RouteTable) -> None:
+        async def tell(request: web.Request) -> web.Response:
+            return web.json_response(request[EXCHANGE].body_limit_bytes)
+
+        routes.add("POST", "/larger", tell, dialect=Dialect.OLLAMA, max_body_bytes=MAX_BYTES * 2)
+
+    client = await aiohttp_client(build(tells))
+    assert await (await client.post("/larger", data=b"x" * MAX_BYTES * 2)).json() == MAX_BYTES * 2
+    response = await client.post("/larger", data=b"x" * (MAX_BYTES * 2 + 1))
+    assert (response.status, "2000" in await response.text()) == (413, True)
+
+
 async def test_a_body_of_just_the_size_passes_and_bounds_the_read(aiohttp_client: AiohttpClient) -> None:
     def tells(routes: RouteTable) -> None:
         async def tell(request: web.Request) -> web.Response:

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from multidict import CIMultiDict
 
@@ -241,9 +241,9 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._backend.transports.add(transport)
+        # A cast: uvloop's transports are none of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
+        self._backend.transports.add(self._transport)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
