@@ -61,6 +61,7 @@ class Catalog:
             profile=self._profile_of(model.owned_by),
             defaults=model.virtual.defaults if model.virtual is not None else None,
             stand_in=stand_in,
+            denied=model.denied,
         )
         return [target]
 

@@ -1,17 +1,6 @@
 """Names of models: the forms in which clients write one and the same name."""
 
-import re
-
 LATEST = ":latest"
-_PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}"
-_NAME = re.compile(
-    rf"(?:[A-Za-z0-9_][A-Za-z0-9_.:-]{{0,349}}/)?(?:[A-Za-z0-9_][A-Za-z0-9_-]{{0,79}}/)?{_PART}(?::{_PART})?"
-)
-
-
-def is_ollama_name(name: str) -> bool:
-    """Tell whether `name` is one by Ollama's grammar, `[host/][namespace/]model[:tag]`; ids of backends need not be."""
-    return _NAME.fullmatch(name) is not None
 
 
 def without_latest(name: str) -> str:

@@ -43,7 +43,7 @@ class Target(msgspec.Struct, frozen=True):
     """One place that can answer: the backend's name, its own name for the model, and its profile.
 
     `defaults`: what the virtual model adds that was asked for, None for any other. `stand_in`: DEFAULT_MODEL, where it
-    answers for a name that nobody serves, or for none.
+    answers for a name that nobody serves, or for none. `denied`: capabilities the backend says the model has not.
     """
 
     backend: str
@@ -51,6 +51,7 @@ class Target(msgspec.Struct, frozen=True):
     profile: Profile
     defaults: Defaults | None = None
     stand_in: str = ""
+    denied: tuple[str, ...] = ()
 
 
 class Encoded(NamedTuple):

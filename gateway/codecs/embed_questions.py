@@ -6,7 +6,7 @@ from gateway.codecs.backend_errors import is_too_long
 from gateway.codecs.contract import BackendReader, Encoded, Target
 from gateway.codecs.durations import check_keep_alive
 from gateway.codecs.embed_reader import EmbedReader
-from gateway.codecs.names import check_name
+from gateway.codecs.names import check_name, unusable_name
 from gateway.codecs.options import read_options
 from gateway.codecs.requests import embed_inputs
 from gateway.errors import ModelNotFoundError, ProxyException, RequestError, UpstreamStatusError
@@ -40,7 +40,8 @@ class EmbedQuestion:
         """Return the 404 of these two routes, or what each says where no model was named."""
         if not self.model:
             return RequestError("model is required") if self.legacy else ModelNotFoundError("model '' not found")
-        return ModelNotFoundError(f'model "{self.model}" not found, try pulling it first', code="model_not_found")
+        missing = ModelNotFoundError(f'model "{self.model}" not found, try pulling it first', code="model_not_found")
+        return unusable_name(self.model) or missing
 
     def settle(self) -> None:
         """Check the options, none of which an embedding takes. Raises OptionError."""

@@ -7,6 +7,10 @@ from gateway.errors import RequestError
 
 MAX_NAME_CHARS = 512
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}"
+_NAME = re.compile(
+    rf"(?:[A-Za-z0-9_][A-Za-z0-9_.:-]{{0,349}}/)?(?:[A-Za-z0-9_][A-Za-z0-9_-]{{0,79}}/)?{_PART}(?::{_PART})?"
+)
 
 
 def check_name(name: str) -> None:
@@ -16,6 +20,26 @@ def check_name(name: str) -> None:
     """
     if not name.strip() or len(name) > MAX_NAME_CHARS or _CONTROL.search(name):
         raise RequestError("invalid model name")
+
+
+def is_ollama_name(name: str) -> bool:
+    """Tell whether `name` is one by Ollama's grammar, `[host/][namespace/]model[:tag]`; ids of backends need not be."""
+    return _NAME.fullmatch(name) is not None
+
+
+def unusable_name(name: str) -> RequestError | None:
+    """Return what Ollama says of a name that nobody serves where its grammar is wrong, None for a well-formed one."""
+    try:
+        check_source(name)
+    except RequestError as error:
+        return error
+    return None if is_ollama_name(name.strip()) else RequestError("invalid model name")
+
+
+def full_name(name: str) -> str:
+    """Return `name` with Ollama's default host, namespace and tag: `foo` is `registry.ollama.ai/library/foo:latest`."""
+    short = shortest_with_tag(name)
+    return f"registry.ollama.ai/{short if '/' in short else f'library/{short}'}"
 
 
 def check_source(name: str) -> None:

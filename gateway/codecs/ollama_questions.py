@@ -9,26 +9,34 @@ from typing import Any
 
 import msgspec
 
+from gateway.codecs.backend_errors import is_too_long
 from gateway.codecs.chat_reader import ChatReader
 from gateway.codecs.context import Conversation
 from gateway.codecs.contract import BackendReader, Encoded, Profile, Target
 from gateway.codecs.durations import check_keep_alive
+from gateway.codecs.go_texts import go_quote
 from gateway.codecs.messages import encode_messages, user_content
-from gateway.codecs.names import check_name
+from gateway.codecs.names import check_name, full_name, unusable_name
 from gateway.codecs.ollama_writer import CHAT, GENERATE, Shape, load_reply
 from gateway.codecs.options import check_format, check_logprobs, check_think, encode_options, read_options
 from gateway.codecs.virtual import with_messages
-from gateway.errors import ModelNotFoundError, ProxyException, RequestError
+from gateway.errors import ModelNotFoundError, ProxyException, RequestError, UpstreamStatusError
 from gateway.schemas.ollama import ChatRequest, GenerateRequest
 
 _CHAT_PATH = "/chat/completions"
 _COMPLETIONS_PATH = "/completions"
+_TOO_LONG = (
+    "the prompt is longer than the context length currently available to the model; "
+    "shorten it, or choose a model with a longer context"
+)
+NOT_FOUND = "model_not_found"
 
 
 class GenerationQuestion(ABC):
     """What chat and generate share: options, format, thinking, logprobs, streaming. See `codecs.contract.Question`."""
 
     shape: Shape
+    verb: str
     conversation: Conversation | None = None
     """What `context` of the answer goes on with; None where the answer has none."""
 
@@ -57,16 +65,36 @@ class GenerationQuestion(ABC):
     def _path_and_prompt(self) -> tuple[str, dict[str, Any]]:
         """Return the path and the part of the body that carries the prompt."""
 
+    @property
+    def is_unload(self) -> bool:
+        """Whether the request only unloads the model: answered before anything else of it is checked."""
+        return self.is_load and self._keep_alive_s == 0
+
     def local_reply(self, wall_ns: int) -> bytes | None:
         """Return the answer that needs no backend: a request to load or unload; None for any other."""
         if not self.is_load:
             return None
-        return load_reply(self.shape, self.model, wall_ns, unload=self._keep_alive_s == 0)
+        return load_reply(self.shape, self.model, wall_ns, unload=self.is_unload)
+
+    def check_capabilities(self, target: Target) -> None:
+        """Refuse what the backend says the model cannot do, as Ollama does; what is not known is not refused."""
+        if self._think and "thinking" in target.denied:
+            raise RequestError(f"{go_quote(self.model)} does not support thinking")
+        if "completion" in target.denied:
+            raise RequestError(f"{go_quote(self.model)} does not support {self.verb}")
 
     def settle(self) -> None:
         """Check options and `format`. Raises OptionError (500, as Ollama does)."""
         self._options = read_options(self._request.options)
         self._format = check_format(self._request.format)
+
+    def worded(self, refusal: UpstreamStatusError) -> ProxyException:
+        """Return a backend's refusal, in Ollama's words where the client asked for neither truncation nor shifting."""
+        request = self._request
+        may_not_cut = request.truncate is False or request.shift is False
+        if may_not_cut and refusal.status in (400, 413, 422) and is_too_long(refusal):
+            return RequestError(_TOO_LONG)
+        return refusal
 
     def encode(self, target: Target, dropped: frozenset[str] = frozenset()) -> Encoded:
         """Return the request for `target`: only what its profile takes, nothing by default."""
@@ -115,6 +143,7 @@ class ChatQuestion(GenerationQuestion):
     """A question of `/api/chat`."""
 
     shape = CHAT
+    verb = "chat"
 
     def __init__(self, request: ChatRequest) -> None:
         self._messages = encode_messages(request.messages)
@@ -130,7 +159,13 @@ class ChatQuestion(GenerationQuestion):
         """Return Ollama's 404, or its 400 where no model was named."""
         if not self.model:
             return RequestError("model is required")
-        return ModelNotFoundError(f"model '{self.model}' not found", code="model_not_found")
+        return unusable_name(self.model) or ModelNotFoundError(f"model '{self.model}' not found", code=NOT_FOUND)
+
+    def check_capabilities(self, target: Target) -> None:
+        """Refuse thinking, chat and tools where the backend says the model has none."""
+        super().check_capabilities(target)
+        if self._tools and "tools" in target.denied:
+            raise RequestError(f"{full_name(self.model)} does not support tools")
 
     def _path_and_prompt(self) -> tuple[str, dict[str, Any]]:
         prompt: dict[str, Any] = {"messages": self._messages}
@@ -143,6 +178,7 @@ class GenerateQuestion(GenerationQuestion):
     """A question of `/api/generate`: a chat of one message, or `/completions` for `raw` and `suffix`."""
 
     shape = GENERATE
+    verb = "generate"
 
     def __init__(self, request: GenerateRequest) -> None:
         self._content = user_content(request.prompt, request.images)
@@ -162,13 +198,16 @@ class GenerateQuestion(GenerationQuestion):
 
     def unknown_model(self) -> ProxyException:
         """Return Ollama's 404; a missing name counts as an unknown one."""
-        return ModelNotFoundError(f"model '{self.model}' not found", code="model_not_found")
+        missing = ModelNotFoundError(f"model '{self.model}' not found", code=NOT_FOUND)
+        return (unusable_name(self.model) if self.model else None) or missing
 
-    def settle(self) -> None:
-        """Refuse what `raw` forbids, then check options and `format`."""
+    def check_capabilities(self, target: Target) -> None:
+        """Refuse what `raw` forbids, then thinking, generation and insertion where the backend says there is none."""
         if self._conflict is not None:
             raise self._conflict
-        super().settle()
+        super().check_capabilities(target)
+        if self._generate.suffix and "insert" in target.denied:
+            raise RequestError(f"{full_name(self.model)} does not support insert")
 
     def _path_and_prompt(self) -> tuple[str, dict[str, Any]]:
         request = self._generate

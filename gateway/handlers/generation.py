@@ -1,6 +1,6 @@
 """`/api/chat` and `/api/generate`: one handler; what differs is the question its route makes of the body."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic_ns, time_ns
 
 from aiohttp import web
@@ -8,10 +8,12 @@ from aiohttp import web
 from gateway.backends.answer import Answer
 from gateway.backends.pool import Pool
 from gateway.catalog.catalog import Catalog
+from gateway.codecs.contract import Target
 from gateway.codecs.multipart import RequestParts, attach_images
 from gateway.codecs.ollama_questions import ChatQuestion, GenerateQuestion, GenerationQuestion
 from gateway.codecs.ollama_writer import Clocks, JsonBody, NdjsonWriter
 from gateway.codecs.requests import read_request
+from gateway.errors import UpstreamStatusError
 from gateway.exchange import EXCHANGE, Dialect, Exchange
 from gateway.handlers.body import read_parts
 from gateway.handlers.routing import RouteTable
@@ -45,9 +47,20 @@ class GenerationHandler:
         if not candidates:
             raise question.unknown_model()
         question.model = question.model or candidates[0].stand_in
+        if not question.is_unload:
+            question.check_capabilities(candidates[0])
+            question.settle()
         if (reply := question.local_reply(time_ns())) is not None:
             return json_response(reply)
-        question.settle()
+        try:
+            return await self._ask(request, question, candidates)
+        except UpstreamStatusError as refusal:
+            raise question.worded(refusal) from None
+
+    async def _ask(
+        self, request: web.Request, question: GenerationQuestion, candidates: Sequence[Target]
+    ) -> web.StreamResponse:
+        exchange = request[EXCHANGE]
         async with self._pool.attempts(exchange, candidates, question) as answer:
             clocks = Clocks(exchange.started_ns, exchange.asked_ns or exchange.started_ns)
             shape, model, conversation = question.shape, question.model, question.conversation

@@ -11,9 +11,8 @@ from hashlib import sha256
 from aiohttp import web
 
 from gateway.catalog.catalog import Catalog
-from gateway.catalog.names import is_ollama_name
 from gateway.codecs.go_texts import go_quote
-from gateway.codecs.names import check_name, check_source, shortest_with_tag
+from gateway.codecs.names import check_name, check_source, is_ollama_name, shortest_with_tag
 from gateway.codecs.requests import read_request
 from gateway.errors import ModelNotFoundError, NotImplementedHereError, RequestError, TranslationError, UpstreamError
 from gateway.exchange import EXCHANGE, Dialect

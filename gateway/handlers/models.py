@@ -3,10 +3,9 @@
 from aiohttp import web
 
 from gateway.catalog.catalog import Catalog
-from gateway.catalog.names import is_ollama_name
 from gateway.codecs.model_bodies import ps_body, show_body, tags_body
 from gateway.codecs.models import ModelInfo
-from gateway.codecs.names import shortest_with_tag
+from gateway.codecs.names import is_ollama_name, shortest_with_tag
 from gateway.codecs.requests import read_request
 from gateway.errors import ModelNotFoundError, ProxyException, RequestError, TranslationError, UpstreamError
 from gateway.exchange import EXCHANGE, Dialect

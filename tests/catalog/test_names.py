@@ -2,7 +2,8 @@
 
 import pytest
 
-from gateway.catalog.names import NameTable, is_ollama_name, without_latest
+from gateway.catalog.names import NameTable, without_latest
+from gateway.codecs.names import is_ollama_name
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from gateway.backends.profiles import GENERIC, LLAMACPP, OPENAI, VLLM
 from gateway.codecs.contract import Profile, Target
 from gateway.codecs.ollama_questions import ChatQuestion, GenerateQuestion, encode_think
 from gateway.codecs.requests import read_request
-from gateway.errors import OptionError, ProxyException, RequestError
+from gateway.errors import OptionError, ProxyException, RequestError, UpstreamStatusError
 from gateway.schemas.ollama import ChatRequest, GenerateRequest
 
 HI = [{"role": "user", "content": "hi"}]
@@ -167,7 +167,58 @@ def test_raw_and_suffix_go_to_completions() -> None:
 
 def test_raw_forbids_what_ollama_says_it_forbids() -> None:
     with pytest.raises(RequestError, match="raw mode does not support template, system, or context"):
-        generate(raw=True, system="x")
+        generate(raw=True, system="x").check_capabilities(Target("b", "m", GENERIC))
+
+
+TOOL = {"type": "function", "function": {"name": "f"}}
+
+
+@pytest.mark.parametrize(
+    ("question", "denied", "message"),
+    [
+        (chat(think=True), "thinking", '"m" does not support thinking'),
+        (chat(think="low"), "thinking", '"m" does not support thinking'),
+        (chat(), "completion", '"m" does not support chat'),
+        (generate(), "completion", '"m" does not support generate'),
+        (chat(tools=[TOOL]), "tools", "registry.ollama.ai/library/m:latest does not support tools"),
+        (generate(suffix="x"), "insert", "registry.ollama.ai/library/m:latest does not support insert"),
+    ],
+)
+def test_what_the_backend_says_a_model_cannot_do_is_refused(question: Any, denied: str, message: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        question.check_capabilities(Target("b", "m", GENERIC, denied=(denied,)))
+    assert refused.value.message == message
+
+
+@pytest.mark.parametrize("question", [chat(think=False), chat(), generate(), chat(tools=[TOOL], think=True)])
+def test_what_is_not_known_is_not_refused(question: Any) -> None:
+    question.check_capabilities(Target("b", "m", GENERIC, denied=("vision",)))
+
+
+@pytest.mark.parametrize(
+    ("fields", "worded"),
+    [({}, False), ({"truncate": True}, False), ({"truncate": False}, True), ({"shift": False}, True)],
+)
+def test_a_prompt_that_may_not_be_cut_is_refused_in_ollamas_words(fields: dict[str, Any], worded: bool) -> None:
+    refusal = UpstreamStatusError(400, "maximum context length is 8 tokens")
+    said = chat(**fields).worded(refusal).message
+    assert said.startswith("the prompt is longer than the context length") is worded
+    other = UpstreamStatusError(400, "no such thing")
+    assert chat(**fields).worded(other) is other
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a b", "invalid model name"),
+        ("m:", "invalid model name"),
+        ("m:local:cloud", 'use either :local or :cloud, not both: "m:local:cloud"'),
+        ("m:cloud", "model 'm:cloud' not found"),
+    ],
+)
+def test_an_unknown_name_that_is_none_is_told_so(name: str, message: str) -> None:
+    assert chat(model=name).unknown_model().message == message
+    assert generate(model=name).unknown_model().message == message
 
 
 @pytest.mark.parametrize(("keep_alive", "reason"), [(None, "load"), (0, "unload"), ("0", "unload"), ("5m", "load")])
