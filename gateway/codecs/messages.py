@@ -72,7 +72,7 @@ class _Pairing:
 
 
 def _encode(message: Message, pairing: _Pairing) -> dict[str, Any]:
-    role = message.role
+    role = message.role or "user"  # Ollama's templates take a message without a role; no backend does
     encoded: dict[str, Any] = {"role": role, "content": user_content(message.content, message.images)}
     if role == "tool":
         encoded["tool_call_id"] = pairing.result_id(message)

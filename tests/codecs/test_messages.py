@@ -27,6 +27,15 @@ def test_plain_messages_keep_role_and_text() -> None:
     ]
 
 
+def test_a_message_without_a_role_is_the_users() -> None:
+    assert encode({"content": "hi"}) == [{"role": "user", "content": "hi"}]
+
+
+def test_a_result_with_an_id_that_no_call_has_answers_the_oldest_call() -> None:
+    asked, result = encode(calls({"name": "f"}), {"role": "tool", "tool_call_id": "made-up", "content": "1"})
+    assert result["tool_call_id"] == asked["tool_calls"][0]["id"]
+
+
 def test_images_become_parts_after_the_text() -> None:
     content = encode({"role": "user", "content": "what?", "images": [PNG]})[0]["content"]
     assert content == [

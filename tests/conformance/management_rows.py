@@ -95,7 +95,7 @@ def _listed() -> Sequence[Case]:
     tags = get("/api/tags")
     return [
         _row("tags lists the models", tags, lambda a: {"demo:latest", "demo"} & {item["name"] for item in _models(a)}),
-        _row("tags carry the tag", tags, lambda a: all(":" in item["name"] for item in _models(a))),
+        _row("tags, name and model are the same", tags, lambda a: all(i["name"] == i["model"] for i in _models(a))),
         _row("tags, newest first", tags, _newest_first, server="recorder"),
         _row("tags, digests", tags, play=_stable_digests),
         _row("tags, capabilities", tags, lambda a: all(item["capabilities"] for item in _models(a))),
@@ -248,6 +248,7 @@ NOT_OURS: Sequence[NotOurs] = (
     NotOurs(SECTION, "copy answers 200", "a gateway answers 501 and names virtual models instead"),
     NotOurs(SECTION, "ps, entries of running models", "what a backend holds in memory is mostly not told"),
     NotOurs(SECTION, "ps, keep_alive -1 expires in centuries", "the gateway keeps nothing loaded, so nothing expires"),
+    NotOurs(SECTION, "tags carry the tag", "the backend's ids are shown as they are; every form with :latest resolves"),
     NotOurs(SECTION, "show, license", "backends do not tell licences, and none is invented"),
     NotOurs(
         SECTION,
