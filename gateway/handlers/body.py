@@ -12,17 +12,21 @@ from gateway.exchange import EXCHANGE
 
 BODY_TIMEOUT_S: web.AppKey[float] = web.AppKey("body_timeout_s", float)
 """How long a client may take to send its body."""
+_BODY: web.RequestKey[bytes] = web.RequestKey("body", bytes)
 
 
 async def read_body(request: web.Request) -> bytes:
-    """Return the whole (decoded) body.
+    """Return the whole (decoded) body; a second reader gets the same bytes, not the nothing that is left.
 
     Raises PayloadTooLargeError over the exchange's bound, UnsupportedMediaError for a type or an encoding that cannot
     be read, RequestError for a slow, cut or broken body. Never `request.read()`: its bound is the application's, and
     it keeps every chunk it was given before it looks.
     """
-    refuse_binary(request.content_type)
-    return await in_time(_whole(request), request.app[BODY_TIMEOUT_S])
+    body = request.get(_BODY)
+    if body is None:
+        refuse_binary(request.content_type)
+        body = request[_BODY] = await in_time(_whole(request), request.app[BODY_TIMEOUT_S])
+    return body
 
 
 async def read_parts(request: web.Request) -> RequestParts:

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
-from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.codecs.bodies import BodyDecoder, body_decoder, refuse_binary
 from gateway.errors import PayloadTooLargeError, RequestError, UnsupportedMediaError
+from tests.support.compression import zstd
 
 LIMIT = 1000
 

@@ -7,11 +7,17 @@ import zlib
 from collections.abc import AsyncIterator
 
 import pytest
-from backports import zstd
+from aiohttp import web
+from pytest_aiohttp.plugin import AiohttpClient
 
+from gateway.exchange import Dialect
+from gateway.handlers.body import BODY_TIMEOUT_S, read_body
+from gateway.handlers.routing import RouteTable
 from tests.conftest import StartGateway
+from tests.middlewares.application import build
 from tests.support.answers import stream
 from tests.support.backend import LONG_S, ScriptedBackend
+from tests.support.compression import zstd
 from tests.support.gateway import Gateway
 from tests.support.ways import CHAT, V1, Way, each_dialect
 
@@ -198,6 +204,21 @@ async def test_broken_chunks_are_a_400(backend: ScriptedBackend, gateway: Gatewa
     assert b"Traceback" not in answer
     assert b".py" not in answer
     assert backend.calls == []
+
+
+async def test_two_readers_of_a_body_get_the_same_bytes(aiohttp_client: AiohttpClient) -> None:
+    async def read_twice(request: web.Request) -> web.Response:
+        first, second = await read_body(request), await read_body(request)
+        return web.Response(body=first + b"|" + second)
+
+    def register(routes: RouteTable) -> None:
+        routes.add("POST", "/twice", read_twice, dialect=Dialect.OLLAMA)
+
+    app = build(register)
+    app[BODY_TIMEOUT_S] = 5.0
+    client = await aiohttp_client(app)
+    answer = await client.post("/twice", data=b"body")
+    assert await answer.read() == b"body|body"
 
 
 async def test_the_body_is_read_before_anything_is_asked(backend: ScriptedBackend, gateway: Gateway) -> None:
