@@ -31,7 +31,6 @@ LLAMACPP = Profile(
     parameters=_SAMPLING
     | {"repeat_penalty", "repeat_last_n", "typical_p", "n_keep", "mirostat", "mirostat_tau", "mirostat_eta"},
     base64_embeddings=True,
-    thinking_levels=True,
     thinking_off="chat_template_kwargs",
 )
 """llama.cpp's llama-server (from its source: the server's schema)."""

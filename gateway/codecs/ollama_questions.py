@@ -37,6 +37,7 @@ class GenerationQuestion(ABC):
 
     shape: Shape
     verb: str
+    path = _CHAT_PATH
     conversation: Conversation | None = None
     """What `context` of the answer goes on with; None where the answer has none."""
 
@@ -62,8 +63,8 @@ class GenerationQuestion(ABC):
         """Return the error for a model nobody serves."""
 
     @abstractmethod
-    def _path_and_prompt(self) -> tuple[str, dict[str, Any]]:
-        """Return the path and the part of the body that carries the prompt."""
+    def _prompt(self) -> dict[str, Any]:
+        """Return the part of the body that carries the prompt."""
 
     @property
     def is_unload(self) -> bool:
@@ -99,7 +100,7 @@ class GenerationQuestion(ABC):
     def encode(self, target: Target, dropped: frozenset[str] = frozenset()) -> Encoded:
         """Return the request for `target`: only what its profile takes, nothing by default."""
         profile = target.profile
-        path, prompt = self._path_and_prompt()
+        prompt = self._prompt()
         options, defaults = self._options, target.defaults
         if defaults is not None:
             options = {**defaults.options, **options}
@@ -111,17 +112,17 @@ class GenerationQuestion(ABC):
         if self.streamed and profile.stream_usage:
             body["stream_options"] = {"include_usage": True}
         body.update(encode_options(options, profile, dropped))
-        if path == _CHAT_PATH:
+        if self.path == _CHAT_PATH:
             body.update(self._chat_parameters(profile))
         for name in dropped:
             body.pop(name, None)
-        return Encoded(path, {}, msgspec.json.encode(body))
+        return Encoded(self.path, {}, msgspec.json.encode(body))
 
     def reader(self, target: Target, started_ns: int) -> BackendReader:
         """Return a reader that shows thinking unless `think` is false."""
         return ChatReader(
             show_thinking=self._think is not False,
-            split_tags=self._path_and_prompt()[0] == _CHAT_PATH,
+            split_tags=self.path == _CHAT_PATH,
             asked=target.model,
             stands_in=target.stand_in not in ("", self.model),
         )
@@ -167,11 +168,11 @@ class ChatQuestion(GenerationQuestion):
         if self._tools and "tools" in target.denied:
             raise RequestError(f"{full_name(self.model)} does not support tools")
 
-    def _path_and_prompt(self) -> tuple[str, dict[str, Any]]:
+    def _prompt(self) -> dict[str, Any]:
         prompt: dict[str, Any] = {"messages": self._messages}
         if self._tools:
             prompt["tools"] = self._tools
-        return _CHAT_PATH, prompt
+        return prompt
 
 
 class GenerateQuestion(GenerationQuestion):
@@ -184,7 +185,9 @@ class GenerateQuestion(GenerationQuestion):
         self._content = user_content(request.prompt, request.images)
         super().__init__(request)
         self._generate = request
-        if not request.raw and not request.suffix:
+        if request.raw or request.suffix:
+            self.path = _COMPLETIONS_PATH
+        else:
             self.conversation = Conversation(request.context, system=request.system, prompt=request.prompt)
         if request.raw and (request.template or request.system or request.context):
             self._conflict: RequestError | None = RequestError("raw mode does not support template, system, or context")
@@ -209,30 +212,32 @@ class GenerateQuestion(GenerationQuestion):
         if self._generate.suffix and "insert" in target.denied:
             raise RequestError(f"{full_name(self.model)} does not support insert")
 
-    def _path_and_prompt(self) -> tuple[str, dict[str, Any]]:
+    def _prompt(self) -> dict[str, Any]:
         request = self._generate
         if self.conversation is None:
             prompt: dict[str, Any] = {"prompt": request.prompt}
             if request.suffix:
                 prompt["suffix"] = request.suffix
-            return _COMPLETIONS_PATH, prompt
+            return prompt
         before = [{"role": role, "content": text} for role, text in self.conversation.turns[:-1]]
-        return _CHAT_PATH, {"messages": [*before, {"role": "user", "content": self._content}]}
+        return {"messages": [*before, {"role": "user", "content": self._content}]}
 
 
 def encode_think(think: bool | str | None, profile: Profile) -> dict[str, Any]:
-    """Return the parameters that ask for, or switch off, reasoning; nothing where `think` is unset.
+    """Return the parameters that ask for reasoning or switch it off; nothing where `think` is unset.
 
-    `true` asks for nothing more: a model that thinks does so by default. A level goes as `reasoning_effort`.
+    What a backend is not known to take is not sent: a model that thinks does so by default, and what arrives unwanted
+    is dropped by the reader.
     """
-    if think is None or think is True:
-        return {"chat_template_kwargs": {"enable_thinking": True}} if think and _by_template(profile) else {}
-    if think is False:
-        if _by_template(profile):
-            return {"chat_template_kwargs": {"enable_thinking": False}}
-        return {"reasoning_effort": "none"} if profile.thinking_off == "reasoning_effort" else {}
-    return {"reasoning_effort": "high" if think == "max" else think} if profile.thinking_levels else {}
-
-
-def _by_template(profile: Profile) -> bool:
-    return profile.thinking_off == "chat_template_kwargs"
+    if think is None:
+        return {}
+    by_template = profile.thinking_off == "chat_template_kwargs"
+    if isinstance(think, str):
+        level = "high" if think == "max" else think
+        if profile.thinking_levels:
+            return {"reasoning_effort": level}
+        kwargs = {"enable_thinking": True, "reasoning_effort": level}
+        return {"chat_template_kwargs": kwargs} if by_template else {}
+    if by_template:
+        return {"chat_template_kwargs": {"enable_thinking": think}}
+    return {"reasoning_effort": "none"} if not think and profile.thinking_off == "reasoning_effort" else {}

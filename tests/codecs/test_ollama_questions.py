@@ -124,6 +124,8 @@ def test_logprobs_are_asked_for() -> None:
         (False, Profile("x", thinking_off="reasoning_effort"), {"reasoning_effort": "none"}),
         ("low", GENERIC, {}),
         ("low", OPENAI, {"reasoning_effort": "low"}),
+        ("low", VLLM, {"reasoning_effort": "low"}),
+        ("low", LLAMACPP, {"chat_template_kwargs": {"enable_thinking": True, "reasoning_effort": "low"}}),
         ("max", OPENAI, {"reasoning_effort": "high"}),
     ],
 )
