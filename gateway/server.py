@@ -116,6 +116,7 @@ async def _settle(config: Config) -> None:
     for warning in config.warnings:
         logger.warning("configuration", detail=warning)
     gc.freeze()
+    gc.enable()
     await asyncio.to_thread(version_facts)
 
 

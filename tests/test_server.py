@@ -1,6 +1,7 @@
 """The running process: the socket, its errors, signals and the drain."""
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -248,6 +249,16 @@ async def test_a_loop_without_signal_handlers_serves_and_ends_as_well(monkeypatc
     async with serving(config_for(), app_with(lambda _: web.Response(text="here"))) as (url, task):
         assert await read(url) == "here"
     assert task.cancelled()
+
+
+async def test_garbage_is_collected_again_once_the_start_is_over() -> None:
+    gc.disable()
+    try:
+        async with serving(config_for(), app_with(lambda _: web.Response(text="here"))) as (url, _):
+            assert await read(url) == "here"
+            assert gc.isenabled()
+    finally:
+        gc.enable()
 
 
 async def test_the_lifecycle_of_the_application_is_kept() -> None:
