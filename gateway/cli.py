@@ -128,7 +128,7 @@ def _check(config: "Config", *, demo: bool) -> int:
 
 
 def _serve(config: "Config", *, demo: bool) -> int:
-    # Importing makes objects that stay: looking among them for garbage costs a tenth of the start. `server` turns it on.
+    # Imports make objects that stay: looking for garbage among them costs a third of the start. `server` turns it on.
     gc.disable()
     from gateway.server import run
 
