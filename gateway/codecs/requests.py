@@ -66,6 +66,12 @@ def read_openai_request[T: OpenAISchema](schema: type[T], body: bytes, *, charse
         raise _openai_error(schema, _first_error(error, value)) from None
 
 
+def in_utf8(body: bytes, charset: str | None) -> bytes:
+    """Return a body in the charset that JSON goes out in; one that claims no other is returned as it is."""
+    encoding = _encoding(charset)
+    return body if encoding == "utf-8" else body.decode(encoding, "replace").encode()
+
+
 def embed_inputs(raw: Any) -> list[str]:
     """Return the texts to embed: none for null, `""` and `[]`, one for `[""]`. Raises RequestError on other types."""
     if raw is None or raw == "":

@@ -7,7 +7,7 @@ from gateway.backends.answer import Answer
 from gateway.backends.pool import Pool, passed_headers
 from gateway.catalog.catalog import Catalog
 from gateway.codecs.openai_questions import OpenAIRequest, PassThroughQuestion
-from gateway.codecs.requests import read_openai_request
+from gateway.codecs.requests import in_utf8, read_openai_request
 from gateway.exchange import EXCHANGE, Dialect
 from gateway.handlers.body import read_body
 from gateway.handlers.routing import RouteTable
@@ -41,9 +41,8 @@ class PassThroughHandler:
         """Answer one request."""
         exchange = request[EXCHANGE]
         body = await read_body(request)
-        question = PassThroughQuestion(
-            self._path, body, read_openai_request(self._schema, body, charset=request.charset)
-        )
+        asked = read_openai_request(self._schema, body, charset=request.charset)
+        question = PassThroughQuestion(self._path, in_utf8(body, request.charset), asked)
         exchange.model = question.model
         exchange.stream = question.streamed
         candidates = await self._catalog.resolve(question.model, exchange.client_key)

@@ -72,6 +72,17 @@ def _raw_values(data: bytes) -> list[tuple[str, object]]:
     return pairs
 
 
+async def test_a_body_in_another_charset_goes_out_as_utf8(backend: ScriptedBackend, gateway: Gateway) -> None:
+    backend.play(plain())
+    sent = '{"model":"m","messages":[{"role":"user","content":"schön"}]}'
+    headers = {"Content-Type": "application/json; charset=iso-8859-1"}
+    answer = await gateway.client.post(
+        gateway.url + "/v1/chat/completions", data=sent.encode("latin-1"), headers=headers
+    )
+    assert answer.status == 200
+    assert backend.calls[0].body == sent.encode()
+
+
 async def test_only_the_models_name_is_edited(backend: ScriptedBackend, gateway: Gateway) -> None:
     backend.models = ["M-1"]
     backend.play(plain())
