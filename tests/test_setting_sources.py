@@ -69,7 +69,7 @@ def test_the_mapping_file_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ('{\n  "a": "b",\n}', ["line 3", "column"]),
+        ('{\n  "a" "b"\n}', ["line 2", "column"]),
         ("", ["line 1", "column 1"]),
         ('["a"]', ["no JSON object"]),
         ('{"a": "b", "c": 5}', ['"c"', "a number"]),
