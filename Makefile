@@ -1,15 +1,17 @@
 # `make` alone lists the targets. Wanted: make and Python 3.12 or newer; PYTHON=... names one, else PATH is searched.
-# Everything is installed into .venv from the locks; nothing outside this folder is changed.
+# Everything is installed from the locks, into .venv and for test-deploy into .venv-deploy; nothing outside this folder is
+# changed.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-all conformance fuzz lint format lock clean find-python
+.PHONY: help run test test-all test-deploy conformance fuzz lint format lock clean find-python
 
 # What a shell may have set for other projects must not reach ours.
 unexport PYTHONHOME PYTHONPATH PYTHONSTARTUP PYTHONWARNINGS PYTHONOPTIMIZE PYTHONASYNCIODEBUG PIP_PREFIX PIP_TARGET
 export PIP_USER := 0
 
-PY := .venv/bin/python
+VENV := .venv
+PY = $(VENV)/bin/python
 PYTHON_NAMES := python3.14 python3.13 python3.12 python3 python
 IS_NEW := import sys; sys.exit(sys.version_info < (3, 12))
 IS_WHOLE := import ensurepip, ssl, venv
@@ -53,12 +55,12 @@ FIND_PYTHON = python=; bare=; \
 	fi >&2
 
 NEW_VENV = $(FIND_PYTHON); \
-	echo "Making .venv with Python $$("$$python" -c '$(VERSION)')"; \
-	"$$python" -m venv --clear .venv
+	echo "Making $(VENV) with Python $$("$$python" -c '$(VERSION)')"; \
+	"$$python" -m venv --clear $(VENV)
 
-INSTALL = echo "Installing $(1) into .venv"; \
-	$(PY) -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r $(1) >.venv/pip.log 2>&1 \
-	|| { cat .venv/pip.log >&2; exit 1; }
+INSTALL = echo "Installing $(1) into $(VENV)"; \
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r $(1) >$(VENV)/pip.log 2>&1 \
+	|| { cat $(VENV)/pip.log >&2; exit 1; }
 
 $(RUN_STAMP):
 	@$(NEW_VENV)
@@ -107,13 +109,24 @@ lint: $(DEV_STAMP) ## check style, types and imports
 
 test: lint ## lint, then all tests but the slow ones, with coverage (at most 5 minutes)
 	@echo "pytest"
-	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q -m "not slow" --cov --cov-report=
+	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q -m "not slow and not deploy" --cov --cov-report=
 	@echo "coverage: codecs 95 %, all 90 %"
 	@$(call GATE,95,gateway/codecs/*)
 	@$(call GATE,90,gateway/*)
 
 test-all: $(DEV_STAMP) ## the slow tests, which `make test` leaves out (at most 15 minutes)
-	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q -m slow
+	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q -m "slow and not deploy"
+
+# An environment of its own: many tools, which nobody needs who changes the program. Made anew when a lock changes.
+test-deploy: VENV := .venv-deploy
+DEPLOY_STAMP = $(VENV)/.deploy-$(call checksum,requirements-dev.txt)-$(call checksum,requirements-deploy.txt)
+
+test-deploy: ## what is shipped: package, image, chart, unit, workflows; names the programs it misses
+	@if [ ! -e $(DEPLOY_STAMP) ] || ! $(PY) -c '' 2>/dev/null; then \
+		{ $(NEW_VENV); } && { $(call INSTALL,requirements-dev.txt); } && { $(call INSTALL,requirements-deploy.txt); } \
+		&& touch $(DEPLOY_STAMP); \
+	fi
+	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q -rs tests/deploy -m deploy
 
 conformance: $(DEV_STAMP) ## hold the gateway to Ollama's contract, row by row, with the count by section
 	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q tests/conformance
@@ -126,13 +139,14 @@ format: $(DEV_STAMP) ## repair style where a tool can
 	@$(PY) -m ruff format .
 
 LOCK = $(PY) -m uv pip compile --quiet --universal --python-version 3.12 --python $(PY) --no-python-downloads --no-build \
-	--generate-hashes --custom-compile-command "make lock" pyproject.toml
+	--generate-hashes --custom-compile-command "make lock"
 
-lock: $(DEV_STAMP) ## renew requirements.txt and requirements-dev.txt from pyproject.toml
-	@$(LOCK) --upgrade --extra dev -o requirements-dev.txt
-	@$(LOCK) --upgrade -c requirements-dev.txt -o requirements.txt
+lock: $(DEV_STAMP) ## renew the locks, requirements*.txt, from pyproject.toml
+	@$(LOCK) --upgrade pyproject.toml --extra dev -o requirements-dev.txt
+	@$(LOCK) --upgrade pyproject.toml -c requirements-dev.txt -o requirements.txt
+	@$(LOCK) --upgrade --group deploy -c requirements-dev.txt -o requirements-deploy.txt
 
 clean: ## remove .venv and everything else that make and the tools made
-	@rm -rf .venv .coverage .coverage.* htmlcov build dist *.egg-info
+	@rm -rf .venv .venv-deploy .coverage .coverage.* htmlcov build dist *.egg-info
 	@rm -rf .e2e_cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find gateway tests -name __pycache__ -type d -prune -exec rm -rf {} +

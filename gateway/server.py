@@ -17,6 +17,7 @@ from yarl import URL
 
 from gateway.config import Config, ConfigError, ListenConfig, Problem
 from gateway.lifecycle import LIFECYCLE, Lifecycle
+from gateway.notify import ServiceManager
 from gateway.telemetry.logging import configure_logging, get_logger
 from gateway.version import version_facts
 
@@ -79,18 +80,22 @@ async def serve(
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(closing(listening_socket(config.listen)))
         stop = stack.enter_context(_stop_on_signals())
+        manager = ServiceManager.of(os.environ)
         if demo:
             from gateway.demo import run_demo
 
             config = config.for_backend(await stack.enter_async_context(run_demo()))
         runner = web.AppRunner(_application(config, app_factory), **runner_options(config))
+        await stack.enter_async_context(manager.kept_informed())
         try:
             await _start(runner, listener)
+            manager.ready(address_of(listener))
             if on_ready is not None:
                 on_ready(address_of(listener))
             await _settle(config)
             await stop.wait()
         finally:
+            manager.stopping()
             await _drain(runner)
 
 

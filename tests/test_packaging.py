@@ -1,9 +1,11 @@
-"""What is built and installed: the wheel, and the locks."""
+"""What is built and installed: the archives, and the locks. `tests/deploy` has what takes longer."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 from configparser import ConfigParser
 from pathlib import Path
@@ -15,12 +17,18 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from gateway import __version__
+from gateway import __version__, _version
 
 ROOT = Path(__file__).resolve().parent.parent
-PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-LOCKS = {"requirements.txt": [], "requirements-dev.txt": PROJECT["optional-dependencies"]["dev"]}
-"""Each lock, with what it holds beyond the dependencies."""
+DESCRIPTION: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT: dict[str, Any] = DESCRIPTION["project"]
+LOCKS: dict[str, list[str]] = {
+    "requirements.txt": PROJECT["dependencies"],
+    "requirements-dev.txt": PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"],
+    "requirements-deploy.txt": DESCRIPTION["dependency-groups"]["deploy"],
+}
+"""Each lock, with what it must hold."""
+COMMITTED = "2026-01-02T03:04:05+00:00"
 
 
 class Pin(NamedTuple):
@@ -49,21 +57,57 @@ def tree() -> set[str]:
     return {path.relative_to(ROOT).as_posix() for path in files}
 
 
+def commit(folder: Path) -> str:
+    """Make a folder a checkout of one commit and return its hash."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    at = {"GIT_AUTHOR_DATE": COMMITTED, "GIT_COMMITTER_DATE": COMMITTED, "TZ": "UTC",
+          "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}  # fmt: skip
+    git = ("git", "-c", "user.name=A", "-c", "user.email=a@example.org")
+    for command in (("init", "--quiet"), ("add", "--all"), ("commit", "--quiet", "--message", "All")):
+        subprocess.run((*git, *command), cwd=folder, env=own | at, check=True)
+    told = subprocess.run((*git, "rev-parse", "HEAD"), cwd=folder, env=own, capture_output=True, text=True, check=True)
+    return told.stdout.strip()
+
+
+class Built(NamedTuple):
+    """A source archive, the wheel built from it, and the commit both come from."""
+
+    sdist: Path
+    wheel: Path
+    commit: str
+
+
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a wheel built from a copy of the tree: a build leaves files behind."""
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Return what is built from a copy of the tree: a build leaves files behind."""
     source = tmp_path_factory.mktemp("source")
-    for name in ("pyproject.toml", "setup.cfg", PROJECT["readme"], *PROJECT["license-files"]):
+    for name in (
+        "pyproject.toml",
+        "setup.cfg",
+        "setup.py",
+        "MANIFEST.in",
+        "CHANGELOG.md",
+        PROJECT["readme"],
+        "LICENSE",
+    ):
         shutil.copy(ROOT / name, source)
     shutil.copytree(ROOT / "gateway", source / "gateway", ignore=shutil.ignore_patterns("__pycache__"))
     for foreign in ("tests", "config", "docs"):
         (source / foreign).mkdir()
         (source / foreign / "__init__.py").touch()
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", "built", "."]
-    built = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
-    assert built.returncode == 0, built.stdout + built.stderr
-    (path,) = (source / "built").glob("*.whl")
-    return path
+    (source / "tests" / "test_app.py").touch()
+    committed = commit(source)
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", "built", "."]
+    done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (sdist,), (wheel,) = (source / "built").glob("*.tar.gz"), (source / "built").glob("*.whl")
+    return Built(sdist, wheel, committed)
+
+
+@pytest.fixture
+def wheel(built: Built) -> Path:
+    """Return the wheel alone."""
+    return built.wheel
 
 
 def read(wheel: Path, name: str) -> str:
@@ -84,6 +128,26 @@ def test_the_wheel_has_every_file_of_the_package(wheel: Path) -> None:
         packed = {name for name in archive.namelist() if name.startswith("gateway/")}
     assert packed == tree()
     assert "gateway/py.typed" in packed
+
+
+def test_the_source_archive_has_the_package_what_builds_it_and_no_more(built: Built) -> None:
+    with tarfile.open(built.sdist) as archive:
+        packed = {entry.name.partition("/")[2] for entry in archive if entry.isfile()}
+    tops = {name for name in packed if not name.startswith(("gateway/", "ollama_openai_proxy.egg-info/"))}
+    assert {name for name in packed if name.startswith("gateway/")} == tree()
+    assert tops == {"CHANGELOG.md", "LICENSE", "MANIFEST.in", "PKG-INFO", "README.md",
+                    "pyproject.toml", "setup.cfg", "setup.py"}  # fmt: skip
+
+
+def test_a_build_writes_commit_and_date_which_the_source_archive_hands_on(built: Built) -> None:
+    with ZipFile(built.wheel) as archive:
+        names: dict[str, str] = {}
+        exec(archive.read("gateway/_version.py"), names)  # noqa: S102 - our own module
+    assert (names["__version__"], names["COMMIT"], names["COMMIT_DATE"]) == (__version__, built.commit, COMMITTED)
+
+
+def test_the_tree_itself_names_no_commit() -> None:
+    assert (_version.COMMIT, _version.COMMIT_DATE) == ("", "")
 
 
 def test_every_folder_of_the_package_is_a_package() -> None:
@@ -127,10 +191,10 @@ def test_a_lock_holds_neither_addresses_nor_paths_nor_options(lock: str) -> None
     assert [option for option in options if not re.fullmatch(r"--hash=sha256:[0-9a-f]{64}( \\)?", option)] == []
 
 
-@pytest.mark.parametrize(("lock", "more"), LOCKS.items(), ids=LOCKS)
-def test_a_lock_covers_what_the_project_asks_for(lock: str, more: list[str]) -> None:
+@pytest.mark.parametrize(("lock", "wanted"), LOCKS.items(), ids=LOCKS)
+def test_a_lock_covers_what_the_project_asks_for(lock: str, wanted: list[str]) -> None:
     entries = pins(lock)
-    asked = [Requirement(text) for text in (*PROJECT["dependencies"], *more)]
+    asked = [Requirement(text) for text in wanted]
     missing = [str(one) for one in asked if (name := canonicalize_name(one.name)) not in entries
                or not one.specifier.contains(entries[name].version, prereleases=True)]  # fmt: skip
     assert missing == []
@@ -140,6 +204,21 @@ def test_the_development_lock_has_the_versions_of_the_other() -> None:
     development = pins("requirements-dev.txt")
     differing = {name: pin.version for name, pin in pins("requirements.txt").items() if development[name] != pin}
     assert differing == {}
+
+
+def test_the_lock_of_the_deploy_tools_can_be_installed_over_the_development_lock() -> None:
+    development = pins("requirements-dev.txt")
+    both = {name: pin for name, pin in pins("requirements-deploy.txt").items() if name in development}
+    assert both
+    assert {name: pin.version for name, pin in both.items() if development[name].version != pin.version} == {}
+
+
+def test_the_wheel_offers_no_extra_but_the_one_for_developers(wheel: Path) -> None:
+    metadata = read(wheel, "METADATA")
+    assert re.findall(r"^Provides-Extra: (.*)$", metadata, re.MULTILINE) == ["dev"]
+    base = [Requirement(text) for text in re.findall(r"^Requires-Dist: (.*)$", metadata, re.MULTILINE)]
+    needed = {canonicalize_name(one.name) for one in base if "extra" not in str(one.marker)}
+    assert needed == {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]}
 
 
 def test_the_pinned_python_is_one_the_project_supports() -> None:

@@ -1,0 +1,59 @@
+"""Runs a command and starts it anew whenever a Python file changes: `reload.py FOLDER COMMAND...`.
+
+It compares times of files: events of a file system do not reach a container from every kind of machine.
+"""
+
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+LOOK_EVERY_S = 0.5
+END_WITHIN_S = 2.0
+"""How long the command may finish what it does; then comes the second signal, which ends it at once."""
+
+type Stamps = dict[Path, int]
+
+
+def stamps(folder: Path) -> Stamps:
+    """Return when each Python file below the folder was changed, in nanoseconds since 1970."""
+    found: Stamps = {}
+    for path in folder.rglob("*.py"):
+        try:
+            found[path] = path.stat().st_mtime_ns
+        except FileNotFoundError:
+            # Editors write a new file and move it over the old one.
+            continue
+    return found
+
+
+def end(process: subprocess.Popen[bytes]) -> int:
+    """End the command and return its exit code."""
+    for _ in range(2):
+        process.terminate()
+        try:
+            return process.wait(END_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            continue
+    process.kill()
+    return process.wait()
+
+
+def watch(folder: Path, command: list[str]) -> int:
+    """Run the command until a signal; return the last exit code. One that fails waits for the next change."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    seen, process = stamps(folder), subprocess.Popen(command)  # noqa: S603 - what the caller asked for
+    while not stop.wait(LOOK_EVERY_S):
+        now = stamps(folder)
+        if now != seen:
+            sys.stderr.write("reload: a file changed, starting again\n")
+            end(process)
+            seen, process = now, subprocess.Popen(command)  # noqa: S603 - what the caller asked for
+    return end(process)
+
+
+if __name__ == "__main__":
+    sys.exit(watch(Path(sys.argv[1]), sys.argv[2:]))
