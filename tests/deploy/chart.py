@@ -1,4 +1,4 @@
-"""The chart as text: its renders, the plain manifests, the table of its README. Run as a module, it writes them anew."""
+"""The chart as text: renders, plain manifests, the table of the README. Run as a module, it writes them anew."""
 
 import json
 import re
@@ -88,8 +88,21 @@ CASES = {"minimal": BACKEND, "existing": EXISTING, "everything": EVERYTHING}
 
 MANIFEST_HEAD = "# Rendered from helm/ollama-openai-proxy; docs/kubernetes is for those who do not use Helm.\n"
 GROUPS = frozenset(
-    "settings secrets secrets.existingSecretKeys modelMapping image serviceAccount service ingress autoscaling "
-    "podDisruptionBudget networkPolicy networkPolicy.ingress networkPolicy.egress".split()
+    [
+        "settings",
+        "secrets",
+        "secrets.existingSecretKeys",
+        "modelMapping",
+        "image",
+        "serviceAccount",
+        "service",
+        "ingress",
+        "autoscaling",
+        "podDisruptionBudget",
+        "networkPolicy",
+        "networkPolicy.ingress",
+        "networkPolicy.egress",
+    ]
 )
 """Objects of which every part has a row of its own."""
 TABLE_HEAD = "| Value | Default | Meaning |\n| --- | --- | --- |\n"

@@ -232,7 +232,7 @@ def test_the_removal_leaves_the_settings(checkout: Path, stage: Path, tmp_path: 
 
 @pytest.mark.parametrize(
     ("script", "said"),
-    [("echo /home/somebody/python", "/home/somebody/python is in a home"), ("exit 1", "is not a Python 3.12")],
+    [("echo /home/somebody", "/home/somebody is in a home"), ("exit 1", "is not a Python 3.12")],
 )
 def test_a_python_that_the_service_could_not_run_is_refused(script: str, said: str, tmp_path: Path) -> None:
     python, prefix = tmp_path / "python", tmp_path / "program"
