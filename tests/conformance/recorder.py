@@ -2,13 +2,13 @@
 
 import json
 import struct
-import threading
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.support.threaded import ThreadedBackend
 
 TEXT = "Hello there."
 VECTOR = (3.0, 4.0, 0.0, 0.0)
@@ -92,10 +92,8 @@ def call(name: str, arguments: str, *, index: int = 0, call_id: str = "call_back
     return {"index": index, "id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
-class Recorder(ThreadingHTTPServer):
+class Recorder(ThreadedBackend):
     """The server: `bodies` has what was sent since `clear`, `paths` where to; it answers `reply`, or TEXT."""
-
-    daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -113,18 +111,6 @@ class Recorder(ThreadingHTTPServer):
         self.bodies.clear()
         self.paths.clear()
         self.reply = reply
-
-    @contextmanager
-    def serving(self) -> Iterator["Recorder"]:
-        """Serve in a thread until the context closes."""
-        with self:
-            thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02})
-            thread.start()
-            try:
-                yield self
-            finally:
-                self.shutdown()
-                thread.join()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -4,12 +4,11 @@ import json
 import select
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from tests.support.threaded import POLL_S, ThreadedBackend
 
 TOKENS = 5
-_POLL_S = 0.02
 
 
 def token(number: int) -> str:
@@ -17,10 +16,8 @@ def token(number: int) -> str:
     return f"token-{number}."
 
 
-class TokenBackend(ThreadingHTTPServer):
+class TokenBackend(ThreadedBackend):
     """Serves `/v1/models` and streamed `/v1/chat/completions`. Each step of a stream takes a permit, its end too."""
-
-    daemon_threads = True
 
     def __init__(self, *, tokens: int = TOKENS, free: int = 0, pace_s: float | None = None) -> None:
         """Binds a port of 127.0.0.1. The first `free` tokens of each stream need no permit.
@@ -53,24 +50,12 @@ class TokenBackend(ThreadingHTTPServer):
         if self.pace_s is not None:
             time.sleep(self.pace_s)
             return True
-        while not self._permits.acquire(timeout=_POLL_S):
+        while not self._permits.acquire(timeout=POLL_S):
             # Nothing more is to come from the client: what can be read is its end.
             if select.select([handler.connection], [], [], 0)[0]:
                 self.left.set()
                 return False
         return True
-
-    @contextmanager
-    def serving(self) -> Iterator["TokenBackend"]:
-        """Serve in a thread until the context closes."""
-        with self:
-            thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": _POLL_S})
-            thread.start()
-            try:
-                yield self
-            finally:
-                self.shutdown()
-                thread.join()
 
 
 class _Handler(BaseHTTPRequestHandler):

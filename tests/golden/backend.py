@@ -1,17 +1,16 @@
 """A backend whose answer is chosen by the model that is named, byte by byte; it keeps what it was asked."""
 
 import json
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.support.threaded import ThreadedBackend
 
 JSON = "application/json"
 ASKED = "the model asked for"
 """Stands in answers for the name that the request gives."""
-_POLL_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +26,8 @@ class Answer:
     status: int = 200
 
 
-class GoldenBackend(ThreadingHTTPServer):
+class GoldenBackend(ThreadedBackend):
     """Serves `/v1/models`, and for every other path the answer of the model that the request names."""
-
-    daemon_threads = True
 
     def __init__(self, answers: Mapping[str, Answer], models: list[dict[str, Any]]) -> None:
         """Binds a port of 127.0.0.1."""
@@ -50,18 +47,6 @@ class GoldenBackend(ThreadingHTTPServer):
     def asked_of(self, model: str) -> list[dict[str, Any]]:
         """Return the bodies of all requests to a model, in their order."""
         return [body for _, body in self.asked if body["model"] == model]
-
-    @contextmanager
-    def serving(self) -> Iterator["GoldenBackend"]:
-        """Serve in a thread until the context closes."""
-        with self:
-            thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": _POLL_S})
-            thread.start()
-            try:
-                yield self
-            finally:
-                self.shutdown()
-                thread.join()
 
 
 class _Handler(BaseHTTPRequestHandler):
