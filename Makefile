@@ -82,8 +82,8 @@ help: ## list the targets
 	@echo "make run              with no backend configured: the demo backend; ARGS=... adds arguments"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 22
 
-HAS_BACKEND := import os, sys; from gateway.setting_sources import read_settings; \
-	sys.exit(not read_settings(os.environ).get("OPENAI_API_BASE_URL", "").strip())
+HAS_BACKEND := import os, sys; from gateway.setting_sources import read_settings; given = read_settings(os.environ); \
+	sys.exit(not any(given.get(name, "").strip() for name in ("OPENAI_API_BASE_URL", "BACKENDS_FILE")))
 
 run: $(RUN_STAMP)
 	@if $(PY) -c '$(HAS_BACKEND)' 2>/dev/null; then exec $(PY) -m gateway $(ARGS); \
@@ -126,7 +126,7 @@ test-deploy: ## what is shipped: package, image, chart, unit, workflows; names t
 		{ $(NEW_VENV); } && { $(call INSTALL,requirements-dev.txt); } && { $(call INSTALL,requirements-deploy.txt); } \
 		&& touch $(DEPLOY_STAMP); \
 	fi
-	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q -rs tests/deploy -m deploy
+	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q -rs -m deploy tests/deploy tests/test_docker.py
 
 conformance: $(DEV_STAMP) ## hold the gateway to Ollama's contract, row by row, with the count by section
 	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q tests/conformance
@@ -143,7 +143,7 @@ LOCK = $(PY) -m uv pip compile --quiet --universal --python-version 3.12 --pytho
 
 lock: $(DEV_STAMP) ## renew the locks, requirements*.txt, from pyproject.toml
 	@$(LOCK) --upgrade pyproject.toml --extra dev -o requirements-dev.txt
-	@$(LOCK) --upgrade pyproject.toml -c requirements-dev.txt -o requirements.txt
+	@$(LOCK) --upgrade pyproject.toml --extra redis -c requirements-dev.txt -o requirements.txt
 	@$(LOCK) --upgrade --group deploy -c requirements-dev.txt -o requirements-deploy.txt
 
 clean: ## remove .venv and everything else that make and the tools made

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the image with docker, podman or buildah, whichever is found first; arguments go on to its build command.
+# Builds the image with docker, podman or buildah, the first that works; arguments go on to its build command.
 #
 #   docker/build.sh                            ollama-openai-proxy:<version> and :latest
 #   BUILDER=podman docker/build.sh             with this program
@@ -17,13 +17,14 @@ fail() {
 builder=${BUILDER:-}
 if [ -z "$builder" ]; then
     for name in docker podman buildah; do
-        if command -v "$name" >/dev/null 2>&1; then
+        # A client of docker without its daemon is installed, and builds nothing.
+        if "$name" info >/dev/null 2>&1; then
             builder=$name
             break
         fi
     done
 fi
-[ -n "$builder" ] || fail "wanted: docker, podman or buildah"
+[ -n "$builder" ] || fail "wanted: docker with its daemon, podman or buildah; none of them works here"
 command -v "$builder" >/dev/null 2>&1 || fail "$builder is not installed"
 
 version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' gateway/_version.py)

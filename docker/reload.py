@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 LOOK_EVERY_S = 0.5
@@ -19,12 +20,12 @@ type Stamps = dict[Path, int]
 def stamps(folder: Path) -> Stamps:
     """Return when each Python file below the folder was changed, in nanoseconds since 1970."""
     found: Stamps = {}
-    for path in folder.rglob("*.py"):
-        try:
-            found[path] = path.stat().st_mtime_ns
-        except FileNotFoundError:
+    # Unlike rglob, it passes over a folder that is removed meanwhile, as another branch of git removes some.
+    for below, _, files in folder.walk():
+        for path in (below / name for name in files if name.endswith(".py")):
             # Editors write a new file and move it over the old one.
-            continue
+            with suppress(FileNotFoundError):
+                found[path] = path.stat().st_mtime_ns
     return found
 
 

@@ -3,9 +3,9 @@
 #
 #   sudo systemd/install.sh                    from this checkout
 #   sudo systemd/install.sh dist/NAME.whl      from a wheel
-#   sudo systemd/install.sh --uninstall        all but the settings, which it names
+#   sudo systemd/install.sh --uninstall        removes what it made, and leaves the settings, which it names
 #
-# PREFIX   where the program goes (/opt/ollama-openai-proxy)
+# PREFIX   where the program goes (/opt/ollama-openai-proxy); wanted again for --uninstall
 # DESTDIR  puts everything below another folder and starts nothing, for packages and tests
 # PYTHON   a Python 3.12 or newer that the service can reach (python3)
 set -eu
@@ -14,7 +14,7 @@ PREFIX=${PREFIX:-/opt/ollama-openai-proxy}
 DESTDIR=${DESTDIR:-}
 PYTHON=${PYTHON:-python3}
 SERVICE=ollama-openai-proxy.service
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(CDPATH="" cd -- "$(dirname -- "$0")" && pwd)
 checkout=$(dirname "$here")
 program=$DESTDIR$PREFIX
 units=$DESTDIR/etc/systemd/system
@@ -33,20 +33,37 @@ place() {
     changed=yes
 }
 
+# Only what this script has made: PREFIX may be a folder of others too.
 uninstall() {
-    if manager; then systemctl disable --now "$SERVICE" 2>/dev/null || true; fi
-    rm -f "$units/$SERVICE"
-    rm -rf "$program"
+    if manager && [ -e "$units/$SERVICE" ]; then systemctl disable --now "$SERVICE"; fi
+    rm -f "$units/$SERVICE" "$program/systemd.md" "$program/restrict-addresses.conf"
+    rm -rf "$program/venv" "$program"/venv-????????????????
+    rmdir "$program" 2>/dev/null || true
     if manager; then systemctl daemon-reload; fi
     say "Removed. Left alone: $settings and $units/$SERVICE.d, if there are any."
+}
+
+# The refusals: they come before anything is written.
+
+check_rights() { [ -n "$DESTDIR" ] || [ "$(id -u)" = 0 ] || fail "wants to be root (or DESTDIR=)"; }
+
+# A service runs without a home: what lies in one cannot be read. Root's is wherever this system has it.
+in_a_home() { case $1/ in /home/*|~root/*) ;; *) return 1 ;; esac; }
+
+check_paths() {
+    case $DESTDIR in ''|/*) ;; *) fail "DESTDIR=$DESTDIR is not an absolute path" ;; esac
+    case $PREFIX in
+        [!/]*|/|*/|*[!A-Za-z0-9/._-]*) fail "PREFIX=$PREFIX is not an absolute path of plain letters, without a / at its end" ;;
+        *) ! in_a_home "$PREFIX" || fail "$PREFIX is in a home, which the service cannot see: name another with PREFIX=" ;;
+    esac
 }
 
 check_python() {
     base=$("$PYTHON" -I -c 'import ensurepip, sys, venv; sys.version_info >= (3, 12) or sys.exit(1); print(sys.base_prefix)') \
         || fail "PYTHON=$PYTHON is not a Python 3.12 or newer that can make environments (Debian: apt install python3-venv)"
-    case $base in /home/*|/root*)
-        [ -n "$DESTDIR" ] || fail "$base is in a home, which the service cannot see: name another with PYTHON=" ;;
-    esac
+    if [ -z "$DESTDIR" ] && in_a_home "$base"; then
+        fail "$base is in a home, which the service cannot see: name another with PYTHON="
+    fi
 }
 
 # What an environment is made of: an equal sum is an equal environment.
@@ -66,7 +83,12 @@ checksum() {
     } | sha256sum | cut -c 1-16
 }
 
-pip() { "$1/bin/python" -I -m pip --disable-pip-version-check --no-input --quiet "$2" --no-warn-script-location "$3" "$4" "$5"; }
+# pip ENVIRONMENT ARGUMENTS...
+pip() {
+    environment=$1
+    shift
+    "$environment/bin/python" -I -m pip --disable-pip-version-check --no-input --quiet "$@"
+}
 
 # The wheel of the checkout, built by the setuptools of the lock in an environment of its own.
 build_wheel() {
@@ -74,17 +96,20 @@ build_wheel() {
     awk '/^[a-z]/ { wanted = /^setuptools==/ } wanted' "$checkout/requirements-dev.txt" >"$scratch/setuptools.txt"
     pip "$scratch/build" install --require-hashes -r "$scratch/setuptools.txt"
     mkdir "$scratch/source"
-    (cd "$checkout" && tar -cf - --exclude='./.venv*' --exclude='./.*_cache' --exclude=./build .) | tar --no-same-owner -xf - -C "$scratch/source"
-    "$scratch/build/bin/python" -I -m pip --disable-pip-version-check --quiet wheel --no-deps --no-build-isolation \
-        --wheel-dir "$scratch" "$scratch/source"
+    # A build leaves files behind, and it is root who builds: in a copy.
+    (cd "$checkout" && tar -cf "$scratch/source.tar" --exclude='./.venv*' --exclude='./.*_cache' --exclude=./build .)
+    tar --no-same-owner -xf "$scratch/source.tar" -C "$scratch/source"
+    pip "$scratch/build" wheel --no-deps --no-build-isolation --wheel-dir "$scratch" "$scratch/source"
     set -- "$scratch"/*.whl
     wheel=$1
 }
 
+works() { "$program/venv/bin/python" -I -m gateway --version >/dev/null 2>&1; }
+
 # A new environment is made beside the old one, whole, and takes its place by the change of one link.
 install_program() {
     sum=$(checksum)
-    if [ "$(readlink "$program/venv" || true)" = "venv-$sum" ]; then return; fi
+    if [ "$(readlink "$program/venv" || true)" = "venv-$sum" ] && works; then return; fi
     [ -n "$wheel" ] || build_wheel
     new=$program/venv-$sum
     rm -rf "$new"
@@ -93,6 +118,8 @@ install_program() {
     "$PYTHON" -I -m venv "$new"
     pip "$new" install --require-hashes -r "$checkout/requirements.txt"
     pip "$new" install --no-deps --no-index "$wheel"
+    # The first line of a command names the folder it was made in.
+    [ -z "$DESTDIR" ] || sed -i "s|$program/|$PREFIX/|" "$new/bin/ollama-openai-proxy"
     ln -sfn "venv-$sum" "$program/venv"
     half=
     say "installed $("$program/venv/bin/python" -I -m gateway --version) into $new"
@@ -120,23 +147,27 @@ start() {
 }
 
 remove_old_environments() {
-    for old in "$program"/venv-*; do
+    for old in "$program"/venv-????????????????; do
         [ "$(basename "$old")" = "$(readlink "$program/venv")" ] || rm -rf "$old"
     done
 }
 
+[ $# -le 1 ] || fail "takes one argument, not $#"
 case ${1:-} in
-    --uninstall) uninstall; exit ;;
+    --uninstall) check_paths; check_rights; uninstall; exit ;;
     -*) fail "unknown option $1 (there is --uninstall)" ;;
     '') wheel= ;;
-    *) [ -f "$1" ] || fail "there is no $1"; wheel=$(cd "$(dirname "$1")" && pwd)/$(basename "$1") ;;
+    *.whl) [ -f "$1" ] || fail "there is no $1"; wheel=$(CDPATH="" cd -- "$(dirname -- "$1")" && pwd)/$(basename -- "$1") ;;
+    *) fail "$1 is not a wheel (NAME.whl)" ;;
 esac
 umask 022
+check_paths
 check_python
-[ -n "$DESTDIR" ] || [ "$(id -u)" = 0 ] || fail "wants to be root (or DESTDIR=)"
+check_rights
 scratch=$(mktemp -d)
 half=
 trap 'rm -rf "$scratch" ${half:+"$half"}' EXIT
+trap 'exit 1' HUP INT TERM
 install_program
 install_files
 start

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -199,6 +200,21 @@ def test_a_later_installation_repairs_the_unit_and_keeps_the_settings(checkout: 
     assert environment.read_text(encoding="utf-8") == "PROXY_PORT=8080\n"
 
 
+def test_a_later_installation_repairs_a_program_that_does_not_run(checkout: Path, stage: Path) -> None:
+    program = stage / PREFIX[1:]
+    (module,) = (program / "venv").glob("lib/python*/site-packages/gateway/cli.py")
+    module.unlink()
+    again = install(checkout, stage)
+    assert (again.returncode, again.stdout.startswith("installed ollama-openai-proxy ")) == (0, True), again.stderr
+    assert module.is_file()
+
+
+def test_nothing_that_is_run_names_the_folder_it_was_staged_in(stage: Path) -> None:
+    command = (stage / PREFIX[1:] / "venv/bin/ollama-openai-proxy").read_text(encoding="utf-8")
+    assert f"{PREFIX}/venv-" in command
+    assert str(stage) not in command
+
+
 def test_a_failed_update_leaves_what_was_installed(checkout: Path, stage: Path, tmp_path: Path) -> None:
     spoilt = tmp_path / "spoilt"
     shutil.copytree(checkout, spoilt)
@@ -225,27 +241,52 @@ def test_a_wheel_is_installed_in_place_of_the_checkout(checkout: Path, stage: Pa
 def test_the_removal_leaves_the_settings(checkout: Path, stage: Path, tmp_path: Path) -> None:
     copy = tmp_path / "stage"
     shutil.copytree(stage, copy, symlinks=True)
+    foreign = copy / PREFIX[1:] / "venv-of-somebody" / "file"
+    foreign.parent.mkdir()
+    foreign.touch()
     assert install(checkout, copy, "--uninstall").returncode == 0
-    left = [str(path.relative_to(copy)) for path in copy.rglob("*") if path.is_file()]
-    assert left == [ENVIRONMENT[1:]]
+    left = {str(path.relative_to(copy)) for path in copy.rglob("*") if path.is_file()}
+    assert left == {ENVIRONMENT[1:], str(foreign.relative_to(copy))}
 
 
-@pytest.mark.parametrize(
-    ("script", "said"),
-    [("echo /home/somebody", "/home/somebody is in a home"), ("exit 1", "is not a Python 3.12")],
-)
-def test_a_python_that_the_service_could_not_run_is_refused(script: str, said: str, tmp_path: Path) -> None:
-    python, prefix = tmp_path / "python", tmp_path / "program"
-    python.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
-    python.chmod(0o755)
+REFUSED: dict[str, tuple[list[str], dict[str, str], str]] = {
+    "a Python in a home": ([], {"PYTHON": "echo /home/somebody"}, "/home/somebody is in a home"),
+    "a Python that is too old": ([], {"PYTHON": "exit 1"}, "is not a Python 3.12"),
+    "a program in a home": ([], {"PREFIX": "/home/somebody"}, "is in a home"),
+    "a path that a unit cannot hold": ([], {"PREFIX": "/opt/a b"}, "not an absolute path of plain letters"),
+    "everything": (["--uninstall"], {"PREFIX": "/"}, "not an absolute path of plain letters"),
+    "a folder of the moment": (["--uninstall"], {"DESTDIR": "stage"}, "DESTDIR=stage is not an absolute path"),
+    "an option that is none": (["--remove"], {}, "unknown option --remove"),
+    "two wheels": (["a.whl", "b.whl"], {}, "takes one argument, not 2"),
+    "a wheel that is not there": (["a.whl"], {}, "there is no a.whl"),
+    "what is no wheel": (["setup.py"], {}, "setup.py is not a wheel"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "given", "said"), REFUSED.values(), ids=REFUSED)
+def test_the_script_refuses(arguments: list[str], given: dict[str, str], said: str, tmp_path: Path) -> None:
+    # Programs that change something only write their names down: a missing refusal must not hurt this machine.
+    programs, called = tmp_path / "programs", tmp_path / "called"
+    programs.mkdir()
+    script = given.get("PYTHON", "echo /usr")
+    for name in ("install", "ln", "mkdir", "mktemp", "rm", "rmdir", "systemctl", "tar"):
+        write_program(programs / name, f"echo {name} >>{shlex.quote(str(called))}; exit 1")
+    write_program(tmp_path / "python", script)
     refused = subprocess.run(
-        ["sh", str(SYSTEMD / "install.sh")],
-        env={"PATH": os.environ["PATH"], "PYTHON": str(python), "PREFIX": str(prefix)},
+        ["sh", str(SYSTEMD / "install.sh"), *arguments],
+        env={**given, "PATH": f"{programs}:{os.environ['PATH']}", "PYTHON": str(tmp_path / "python")},
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (refused.returncode, said in refused.stderr, prefix.exists()) == (1, True, False)
+    assert (refused.returncode, said in refused.stderr, called.exists()) == (1, True, False), refused.stderr
+
+
+def write_program(path: Path, script: str) -> None:
+    """Write an executable shell script."""
+    path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    path.chmod(0o755)
 
 
 # The program, under what comes near the unit's restrictions where no service manager runs

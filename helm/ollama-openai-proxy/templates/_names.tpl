@@ -62,7 +62,7 @@ annotations:
 
 {{/* What the schema cannot say. */}}
 {{- define "gateway.checks" -}}
-{{- if not (or .Values.demo .Values.settings.OPENAI_API_BASE_URL .Values.extraEnv .Values.extraEnvFrom) -}}
+{{- if not (or .Values.demo .Values.settings.OPENAI_API_BASE_URL .Values.settings.BACKENDS_FILE .Values.extraEnv .Values.extraEnvFrom) -}}
 {{- fail "settings.OPENAI_API_BASE_URL is not set: where is the backend? (demo: true tries the chart without one)" -}}
 {{- end -}}
 {{- if and (include "gateway.mappingName" .) .Values.settings.MODEL_MAPPING_FILE -}}
@@ -71,7 +71,7 @@ annotations:
 {{- if and .Values.modelMapping.existingConfigMap .Values.modelMapping.entries -}}
 {{- fail "modelMapping.entries and modelMapping.existingConfigMap are both set: one of them has the mapping" -}}
 {{- end -}}
-{{- if and .Values.secrets.existingSecret (or .Values.secrets.OPENAI_API_KEY .Values.secrets.API_KEYS) -}}
+{{- if and .Values.secrets.existingSecret (or .Values.secrets.OPENAI_API_KEY .Values.secrets.API_KEYS .Values.secrets.ADMIN_KEY .Values.secrets.CACHE_URL) -}}
 {{- fail "secrets.existingSecret is set, and so keys beside it would not count" -}}
 {{- end -}}
 {{- $least := add .Values.preStopSleepSeconds 35 -}}
@@ -92,7 +92,7 @@ annotations:
 - name: MODEL_MAPPING_FILE
   value: /etc/ollama-openai-proxy/model_mapping.json
 {{- end }}
-{{- range $name := list "OPENAI_API_KEY" "API_KEYS" }}
+{{- range $name := list "OPENAI_API_KEY" "API_KEYS" "ADMIN_KEY" "CACHE_URL" }}
 {{- $existing := $.Values.secrets.existingSecret }}
 {{- $key := ternary (get $.Values.secrets.existingSecretKeys $name) (ternary $name "" (not (empty (get $.Values.secrets $name)))) (not (empty $existing)) }}
 {{- if $key }}

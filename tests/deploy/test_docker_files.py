@@ -1,15 +1,14 @@
-"""The image and the compose files: clean to judges, true of the settings; the image built and run."""
+"""The files of docker/: clean to judges, true of the settings, and doing what their comments say."""
 
 import asyncio
-import json
 import re
 import shutil
 import signal
 import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,7 @@ import yaml
 
 from gateway.config import settings
 from gateway.server import DRAIN_S, LAST_WORDS_S
-from tests.deploy import image as images
-from tests.deploy.image import Image, built_image, unpacked_bytes
+from tests.deploy.image import run
 from tests.e2e.processes import free_port
 from tests.support.backend import ScriptedBackend, end, head, send, wait
 
@@ -124,7 +122,7 @@ def test_build_tells_the_builder_version_commit_and_date(tmp_path: Path) -> None
     builder.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     builder.chmod(0o755)
     given = {"BUILDER": str(builder), "REVISION": "abc", "CREATED": "2026-01-02T03:04:05+00:00"}
-    said = images.run("docker/build.sh", "--platform", "linux/arm64", **given).splitlines()
+    said = run("docker/build.sh", "--platform", "linux/arm64", **given).splitlines()
     (version,) = re.findall(r'^__version__ = "(.+)"$', (ROOT / "gateway/_version.py").read_text(), re.MULTILINE)
     assert said[0] == "build"
     assert {f"VERSION={version}", "REVISION=abc", "CREATED=2026-01-02T03:04:05+00:00"} <= set(said)
@@ -198,126 +196,3 @@ async def until_connected(session: aiohttp.ClientSession, url: str, **body: obje
             with suppress(aiohttp.ClientConnectorError):
                 return await session.post(url, json=body)
             await asyncio.sleep(0.05)
-
-
-# The image
-
-
-@pytest.fixture(scope="session")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
-    """The image, built once."""
-    if (reason := images.why_not()) is not None:
-        pytest.skip(f"the image is not built: {reason}")
-    with built_image(tmp_path_factory.mktemp("image")) as built:
-        yield built
-
-
-@asynccontextmanager
-async def running(image: Image, *arguments: str, **given: str) -> AsyncIterator[tuple[subprocess.Popen[bytes], str]]:
-    """Run the image as its entrypoint says; yields the process and its URL as soon as it answers."""
-    port = free_port()
-    process = image.start([*image.config["Entrypoint"], *arguments], PROXY_PORT=str(port), **given)
-    try:
-        async with aiohttp.ClientSession() as session, asyncio.timeout(PATIENCE_S):
-            while True:
-                assert process.poll() is None, process.communicate()[0].decode()
-                with suppress(aiohttp.ClientConnectorError):
-                    async with session.get(f"http://127.0.0.1:{port}/health") as response:
-                        assert response.status == 200
-                        break
-                await asyncio.sleep(0.05)
-        yield process, f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def test_the_image_says_what_it_is(image: Image) -> None:
-    labels = {name.rpartition(".")[2]: value for name, value in image.config["Labels"].items()}
-    code, said = image.run(*image.config["Entrypoint"], "--version")
-    assert code == 0, said
-    assert labels["title"] == "ollama-openai-proxy"
-    for name in ("version", "revision", "created"):
-        assert labels[name]
-        assert labels[name] in said
-    assert image.config["StopSignal"] == "SIGTERM"
-    assert image.config["User"] == "10001:10001"
-    assert image.environment["PROXY_HOST"] == "0.0.0.0"
-
-
-def test_the_image_is_small(image: Image) -> None:
-    assert image.own_layers_bytes < 45_000_000
-    assert unpacked_bytes(image.root) < 200_000_000
-
-
-def test_the_image_holds_the_program_alone(image: Image) -> None:
-    program = "import shutil; print([n for n in 'pip pip3 cc gcc make strip ld git'.split() if shutil.which(n)])"
-    assert image.run("python", "-c", program) == (0, "[]\n")
-    assert image.run("python", "-m", "pip")[0] == 1
-    assert {path.name for path in (image.root / "app").iterdir()} == {"gateway"}
-    assert not list((image.root / "opt/gateway").rglob("*.pyx"))
-    unwritten = [path for path in (image.root / "app").rglob("*.py") if not list(path.parent.glob("__pycache__/*.pyc"))]
-    assert not unwritten
-
-
-def test_the_image_knows_every_setting(image: Image) -> None:
-    program = "import json; from gateway.config import settings; print(json.dumps([row.name for row in settings()]))"
-    code, said = image.run("python", "-c", program)
-    assert (code, set(json.loads(said))) == (0, NAMES)
-
-
-async def test_the_image_answers_as_its_user_from_files_it_cannot_write(image: Image) -> None:
-    health = image.config["Healthcheck"]["Test"]
-    assert health[0] == "CMD"
-    async with running(image, "--demo") as (process, url), aiohttp.ClientSession() as session:
-        status = Path(f"/proc/{process.pid}/status").read_text()
-        body = {"model": "demo", "messages": [{"role": "user", "content": "hi"}], "stream": False}
-        async with session.post(f"{url}/api/chat", json=body) as response:
-            assert (response.status, (await response.json())["done"]) == (200, True)
-        port = url.rpartition(":")[2]
-        assert await asyncio.to_thread(image.run, *health[1:], PROXY_PORT=port) == (0, "")
-    assert re.search(r"^Uid:\s+10001\s+10001\s+10001\s+10001$", status, re.MULTILINE)
-    assert re.search(r"^Gid:\s+10001\s+10001\s+10001\s+10001$", status, re.MULTILINE)
-    assert image.run(*health[1:], PROXY_PORT=port)[0] == 1
-    code, said = image.run("sh", "-c", "echo x > /tmp/x")
-    assert code != 0
-    assert "Read-only file system" in said
-
-
-async def test_sigterm_lets_the_image_finish_a_live_stream(image: Image, backend: ScriptedBackend) -> None:
-    more = asyncio.Event()
-    last = {"index": 0, "delta": {}, "finish_reason": "stop"}
-    pieces = [
-        event({"index": 0, "delta": {"role": "assistant", "content": "first"}}),
-        event(last) + b"data: [DONE]\n\n",
-    ]
-    backend.play([head(), send(pieces[0]), wait(more), send(pieces[1]), end])
-    async with (
-        running(image, OPENAI_API_BASE_URL=str(backend.url)) as (process, url),
-        aiohttp.ClientSession() as session,
-        asyncio.timeout(PATIENCE_S),
-    ):
-        body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
-        async with session.post(f"{url}/api/chat", json=body) as response:
-            assert json.loads(await response.content.readline())["message"]["content"] == "first"
-            process.terminate()
-            await until_refused(url)
-            more.set()
-            assert json.loads((await response.content.read()).splitlines()[-1])["done"] is True
-        assert await asyncio.to_thread(process.wait, DRAIN_S) == 0
-
-
-def event(choice: dict[str, Any]) -> bytes:
-    """Return a chunk of a stream with that choice."""
-    chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
-    return f"data: {json.dumps(chunk)}\n\n".encode()
-
-
-async def until_refused(url: str) -> None:
-    """Wait until nobody takes new connections."""
-    while True:
-        try:
-            async with aiohttp.ClientSession() as session, session.get(f"{url}/health"):
-                await asyncio.sleep(0.02)
-        except aiohttp.ClientConnectorError:
-            return
