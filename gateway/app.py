@@ -7,15 +7,12 @@ from aiohttp.typedefs import Middleware
 
 from gateway._version import __version__
 from gateway.backends import POOL
-from gateway.backends.backend import Backend
-from gateway.backends.listing import ModelLister
-from gateway.backends.metadata import ModelDescriber
-from gateway.backends.pool import Pool, create_session
-from gateway.backends.probing import PROBER, Prober
-from gateway.backends.profiles import profile_for
+from gateway.backends.asking import Asks
+from gateway.backends.pool import create_session
 from gateway.catalog import CATALOG
-from gateway.catalog.catalog import Catalog
 from gateway.config import Config
+from gateway.fleet import LiveFleet
+from gateway.handlers.admin import AdminHandler
 from gateway.handlers.blobs import BlobHandler
 from gateway.handlers.body import BODY_TIMEOUT_S
 from gateway.handlers.cloud import CloudHandler
@@ -44,14 +41,11 @@ from gateway.middlewares.size_limit import size_limit_middleware
 from gateway.telemetry.metrics import METRICS, Metrics
 from gateway.version import version_facts
 
-BACKEND_NAME = "main"
-"""What the one backend of OPENAI_API_BASE_URL is called in logs and metrics."""
-
 
 def create_app(config: Config) -> web.Application:
     """Return the gateway as an application, to be run with `server.runner_options`. Call it in a running event loop.
 
-    Raises ValueError when the configuration names no backend.
+    Raises ValueError when the configuration names no backend, ConfigError when one cannot be set up.
     """
     metrics = Metrics(__version__) if config.metrics.enabled else None
     policy = OriginPolicy(config.access.cors_origins, config.access.ollama_origins)
@@ -62,8 +56,8 @@ def create_app(config: Config) -> web.Application:
         app[METRICS] = metrics
     app.on_response_prepare.append(set_answer_headers)
     install_cors(app, policy)
-    _add_backend(app, config, metrics)
-    _add_routes(app, config, metrics)
+    fleet = _add_backends(app, config, metrics)
+    _add_routes(app, config, metrics, fleet)
     return app
 
 
@@ -75,53 +69,55 @@ def _middlewares(config: Config, metrics: Metrics | None, policy: OriginPolicy) 
         *([metrics_middleware(metrics)] if metrics is not None else []),
         error_middleware,
         origin_middleware(policy, config.listen.host),
-        authentication_middleware(config.access.api_keys),
+        authentication_middleware(config.access.api_keys, config.access.admin_key),
         size_limit_middleware(config.listen.request_max_size_bytes),
     ]
 
 
-def _add_backend(app: web.Application, config: Config, metrics: Metrics | None) -> None:
-    """Build what asks the backend; its tasks start and end with the application."""
-    settings = config.backend
-    if settings.base_url is None:
-        raise ValueError("there is no backend: set OPENAI_API_BASE_URL")
-    backend = Backend(
-        BACKEND_NAME,
-        settings.base_url,
-        api_key=settings.api_key,
-        pass_client_key=settings.api_key is None and not config.access.api_keys,
-    )
-    session = create_session(settings)
-    app[POOL] = Pool(session, [backend], settings, metrics)
-    app[PROBER] = Prober(session, backend, settings.health_check_timeout_s)
-    lister = ModelLister(session, backend, settings.health_check_timeout_s)
-    app[CATALOG] = Catalog(
-        ModelDescriber(session, backend, lister).fetch,
-        backend_name=backend.name,
-        profile_of=lambda owned_by: profile_for(backend.base_url, owned_by),
-        mapping=config.models.mapping,
-        default_model=config.models.default_model,
-        cache_ttl_s=config.models.cache_ttl_s,
-        per_client_key=backend.pass_client_key,
-    )
+def _add_backends(app: web.Application, config: Config, metrics: Metrics | None) -> LiveFleet:
+    """Build what asks the backends; its tasks start and end with the application."""
+    if not config.fleet.backends:
+        raise ValueError("there is no backend: set OPENAI_API_BASE_URL or BACKENDS_FILE")
+    session = create_session(config.backend)
+    fleet = LiveFleet(config, session, metrics)
+    app[POOL], app[CATALOG], app[LIFECYCLE].reload = fleet.pool, fleet.catalog, fleet.reload
 
-    async def live(app: web.Application) -> AsyncIterator[None]:
-        app[PROBER].start()
+    async def live(_: web.Application) -> AsyncIterator[None]:
+        await fleet.start()
         yield
-        await app[PROBER].aclose()
-        await app[CATALOG].aclose()
+        await fleet.aclose()
         await session.close()
 
     app.cleanup_ctx.append(live)
+    return fleet
 
 
-def _add_routes(app: web.Application, config: Config, metrics: Metrics | None) -> None:
-    catalog, pool = app[CATALOG], app[POOL]
+def _asks(app: web.Application, config: Config, metrics: Metrics | None) -> Asks:
+    """Return whom the handlers ask: the pool of backends, with a cache before it where one is configured."""
+    cache = config.cache
+    if cache.url is None:
+        return app[POOL]
+    from gateway.backends.cache_stores import open_store
+    from gateway.backends.caching import CachingPool
+
+    count = metrics.cache_outcome if metrics is not None else None
+    store = open_store(cache.url.get_secret_value(), ttl_s=cache.ttl_s, max_bytes=cache.max_bytes, count=count)
+
+    async def close(_: web.Application) -> AsyncIterator[None]:
+        yield
+        await store.aclose()
+
+    app.cleanup_ctx.append(close)
+    return CachingPool(app[POOL], store, count=count)
+
+
+def _add_routes(app: web.Application, config: Config, metrics: Metrics | None, fleet: LiveFleet) -> None:
+    catalog, pool = fleet.catalog, _asks(app, config, metrics)
     routes = RouteTable(app)
     for handler in (
         RootHandler(__version__),
         VersionHandler(version_facts, detailed=config.version_endpoint),
-        HealthHandler(app[PROBER], app[LIFECYCLE], __version__),
+        HealthHandler(fleet.probers, app[LIFECYCLE], __version__),
         chat_handler(catalog, pool),
         generate_handler(catalog, pool),
         *embed_handlers(catalog, pool),
@@ -135,6 +131,8 @@ def _add_routes(app: web.Application, config: Config, metrics: Metrics | None) -
         OpenAIModelsHandler(catalog),
     ):
         handler.register(routes)
+    if config.access.admin_key is not None:
+        AdminHandler(fleet.reload).register(routes)
     if metrics is not None:
         text = config.metrics.prometheus
         MetricsHandler(metrics, config.metrics.path, text=text, public=config.access.metrics_public).register(routes)

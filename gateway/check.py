@@ -1,111 +1,119 @@
-"""`check`: ask the backend for its models, and print what was found next to the settings."""
+"""`check`: validate the settings, ask every backend and its models tiny questions, and print what was found."""
 
 import asyncio
-import time
-from collections.abc import Iterable
+import json
+import os
+import shutil
+import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
 
-from gateway.backends.backend import Backend
-from gateway.backends.listing import ModelLister
-from gateway.backends.pool import create_session
-from gateway.codecs.models import ModelInfo
 from gateway.config import Config
-from gateway.errors import ProxyException, TranslationError, UpstreamStatusError
+from gateway.doctor.document import report_document
+from gateway.doctor.progress import ProgressLine
+from gateway.doctor.results import Report
+from gateway.doctor.rounds import select, visit_all
+from gateway.doctor.table import report_lines
+from gateway.doctor.text import aligned
+from gateway.doctor.visit import Selection
+from gateway.doctor.written import backends_file, write_file
+from gateway.settings_text import ConfigError, Problem
+from gateway.telemetry.masking import mask
 
-SHOWN_MODELS = 20
-
-type Row = tuple[str, str]
+NARROWEST = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What a backend answered: its models, or an error; `latency_s` is the time either took."""
+class Output:
+    """Where a report goes: as JSON instead of a table, and into a backends file, which `force` lets it overwrite."""
 
-    latency_s: float
-    models: tuple[ModelInfo, ...] = ()
-    error: ProxyException | None = None
-
-    @property
-    def reachable(self) -> bool:
-        """Whether the backend answered at all, if only with an error."""
-        return self.error is None or isinstance(self.error, UpstreamStatusError | TranslationError)
+    as_json: bool = False
+    write: Path | None = None
+    force: bool = False
 
 
-def run_check(config: Config, *, demo: bool = False) -> int:
-    """Ask and print; return 0 when the backend lists its models, else 1. Wants a backend or `demo`."""
-    return asyncio.run(_check(config, demo=demo))
+def run_check(
+    config: Config, *, demo: bool = False, selection: Selection | None = None, output: Output | None = None
+) -> int:
+    """Ask and print; return 0 when every backend asked is fine, else 1. Wants a backend or `demo`.
+
+    Raises ConfigError for what was asked wrongly: a backend that is not there, a file that may not be written.
+    """
+    return asyncio.run(_check(config, selection or Selection(), output or Output(), demo=demo))
 
 
-async def _check(config: Config, *, demo: bool) -> int:
+async def _check(config: Config, selection: Selection, output: Output, *, demo: bool) -> int:
+    _refuse_early(config, selection, output, demo=demo)
+    progress = ProgressLine()
     async with AsyncExitStack() as stack:
         if demo:
             from gateway.demo import run_demo
 
             config = config.for_backend(await stack.enter_async_context(run_demo()))
-        finding = await ask_backend(config)
-    print(table([*setting_rows(config), *finding_rows(finding)]))
-    return 1 if finding.error else 0
-
-
-async def ask_backend(config: Config) -> Finding:
-    """Ask the backend for its models once, within HEALTH_CHECK_TIMEOUT."""
-    if config.backend.base_url is None:
-        raise ValueError("there is no backend to ask")
-    backend = Backend(
-        config.backend.base_url.host or "backend",
-        config.backend.base_url,
-        api_key=config.backend.api_key,
-        pass_client_key=False,
-    )
-    started_s = time.monotonic()
-    async with create_session(config.backend) as session:
-        lister = ModelLister(session, backend, config.backend.health_check_timeout_s, attempts=1)
         try:
-            models = await lister.fetch(None)
-        except ProxyException as error:
-            return Finding(time.monotonic() - started_s, error=error)
-        return Finding(time.monotonic() - started_s, models)
+            report = await visit_all(config.fleet.backends, config.backend, selection, progress)
+        finally:
+            progress.clear()
+    print(_without_secrets(_shown(config, report, output), config))
+    if output.write is not None:
+        _write(config, report, output.write)
+    return 0 if report.fine else 1
 
 
-def setting_rows(config: Config) -> list[Row]:
+def _refuse_early(config: Config, selection: Selection, output: Output, *, demo: bool) -> None:
+    """Raise ConfigError before anything is asked, where the answer could not be used."""
+    if not demo:
+        select(config.fleet.backends, selection)
+    if output.write is None:
+        return
+    if demo:
+        _refuse("--write", "there is nothing to write of the demo backend", "a check of real backends")
+    if output.write.exists() and not output.force:
+        _refuse("--write", f"{output.write} exists already", "a new file, or --force to overwrite it")
+    if not output.write.parent.is_dir():
+        _refuse("--write", f"there is no folder {output.write.parent}", "a file in a folder that exists")
+
+
+def _refuse(name: str, wrong: str, right: str) -> NoReturn:
+    raise ConfigError([Problem(name, wrong, right)])
+
+
+def _shown(config: Config, report: Report, output: Output) -> str:
+    if output.as_json:
+        return json.dumps(report_document(report, config.warnings), indent=2, ensure_ascii=False)
+    width = max(shutil.get_terminal_size((100, 24)).columns, NARROWEST)
+    return "\n".join([*aligned(setting_rows(config), width=width), *report_lines(report, width)])
+
+
+def _without_secrets(text: str, config: Config) -> str:
+    """Mask what got this far all the same; JSON may hold a key escaped."""
+    secrets = config.secrets()
+    return mask(text, [*secrets, *(json.dumps(secret)[1:-1] for secret in secrets)])
+
+
+def setting_rows(config: Config) -> list[tuple[str, str]]:
     """Return what is configured, without any secret."""
-    backend, keys = config.backend, len(config.access.api_keys)
+    keys = len(config.access.api_keys)
     return [
         ("settings", "valid"),
         *(("warning", warning) for warning in config.warnings),
         ("listen", f"{config.listen.host} port {config.listen.port}"),
         ("client keys", str(keys) if keys else "none: everybody may ask"),
         ("model mapping", f"{len(config.models.mapping)} names" if config.models.mapping_file else "none"),
-        ("backend", str(backend.base_url)),
-        ("backend key", "set" if backend.api_key else "none"),
-        ("timeouts", f"connect {backend.connect_timeout_s:g} s, silence {backend.request_timeout_s:g} s"),
+        ("backends", ", ".join(settings.name for settings in config.fleet.backends)),
     ]
 
 
-def finding_rows(finding: Finding) -> list[Row]:
-    """Return what the backend answered."""
-    latency = f"after {finding.latency_s * 1000:.0f} ms"
-    if finding.error is None:
-        return [("reachable", f"yes, {latency}"), ("models", str(len(finding.models))), *_model_rows(finding.models)]
-    if not finding.reachable:
-        return [("reachable", f"no, {latency}: {finding.error.message}")]
-    status = f"status {finding.error.status}: " if isinstance(finding.error, UpstreamStatusError) else ""
-    return [("reachable", f"yes, {latency}"), ("models", f"no list, {status}{finding.error.message}")]
-
-
-def _model_rows(models: tuple[ModelInfo, ...]) -> list[Row]:
-    rows = [("", model.id) for model in models[:SHOWN_MODELS]]
-    hidden = len(models) - len(rows)
-    return [*rows, ("", f"and {hidden} more")] if hidden else rows
-
-
-def table(rows: Iterable[Row]) -> str:
-    """Return aligned lines; what a terminal would obey (a backend chooses its names) becomes a question mark."""
-    lines = list(rows)
-    width = max(len(name) for name, _ in lines)
-    return "\n".join(f"{name:<{width}}  {_plain(value)}" for name, value in lines)
-
-
-def _plain(text: str) -> str:
-    return "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
+def _write(config: Config, report: Report, path: Path) -> None:
+    """Write the backends file, and say on stderr what is to be set before it is used."""
+    written = backends_file(report, config.fleet, os.environ)
+    try:
+        write_file(path, written.text)
+    except OSError as error:
+        _refuse("--write", f"{path} cannot be written ({error.strerror})", "a file that may be written")
+    unset = [name for name in written.variables if not os.environ.get(name)]
+    print(f"wrote {path}; use it with BACKENDS_FILE={path}", file=sys.stderr)
+    if unset:
+        print(f"before that, set {', '.join(unset)}: the file names keys, it does not hold them", file=sys.stderr)

@@ -19,12 +19,12 @@ EXIT_BAD_SETTINGS = 2
 EXIT_INTERRUPTED = 130
 
 NO_BACKEND = (
-    "there is no backend: set OPENAI_API_BASE_URL (in the environment or in .env) to an OpenAI-compatible one, "
-    "or start with --demo to try the embedded demo backend"
+    "there is no backend: set OPENAI_API_BASE_URL (in the environment or in .env) to an OpenAI-compatible one, or "
+    "BACKENDS_FILE to a file that names several, or start with --demo to try the embedded demo backend"
 )
 ARGUMENT_SETTINGS = {"host": "PROXY_HOST", "port": "PROXY_PORT", "log_level": "LOG_LEVEL"}
 """Which setting an argument stands for; it beats the environment and `.env`."""
-DEMO_HIDES = ("OPENAI_API_BASE_URL", "OPENAI_API_KEY")
+DEMO_HIDES = ("OPENAI_API_BASE_URL", "OPENAI_API_KEY", "BACKENDS_FILE")
 """What counts for nothing with --demo: a real key has no business there."""
 
 
@@ -59,13 +59,26 @@ def parser() -> argparse.ArgumentParser:
     commands = main_parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", prog=_program_name())
     check = commands.add_parser(
         "check",
-        help="check the settings, ask the backend for its models, and exit",
-        description="Checks the settings, asks the backend for its models. Exit code: 0 fine, 1 none, 2 bad settings.",
+        help="check the settings, find out what the backends and their models can do, and exit",
+        description="Checks the settings, then asks every backend and some of its models tiny questions. "
+        "Exit code: 0 all backends answer, 1 one does not, 2 bad arguments or settings.",
+        epilog="docs/check.md explains each finding.",
         allow_abbrev=False,
     )
+    _add_check_arguments(check)
+    return main_parser
+
+
+def _add_check_arguments(check: argparse.ArgumentParser) -> None:
     # Without SUPPRESS the default of this parser would undo a --demo that stands before the command.
     check.add_argument("--demo", action="store_true", default=argparse.SUPPRESS, help="check the demo backend")
-    return main_parser
+    check.add_argument("--backend", metavar="NAME", action="append", default=[], help="only this one (repeatable)")
+    models = check.add_mutually_exclusive_group()
+    models.add_argument("--model", metavar="NAME", action="append", default=[], help="only this one (repeatable)")
+    models.add_argument("--all-models", action="store_true", help="not only five of each backend")
+    check.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    check.add_argument("--write", metavar="FILE", type=Path, help="write a backends file with what was found")
+    check.add_argument("--force", action="store_true", help="let --write overwrite FILE")
 
 
 def _program_name() -> str:
@@ -84,9 +97,9 @@ def _run(arguments: argparse.Namespace) -> int:
     given = _given(arguments)
     try:
         config = _configure(given, demo=arguments.demo)
-        if config.backend.base_url is None and not arguments.demo:
+        if not config.fleet.backends and not arguments.demo:
             return _fail([NO_BACKEND])
-        return _check(config, demo=arguments.demo) if arguments.command else _serve(config, demo=arguments.demo)
+        return _check(config, arguments) if arguments.command else _serve(config, demo=arguments.demo)
     except ConfigError as error:
         return _fail(_lines(error, given))
 
@@ -101,10 +114,14 @@ def _configure(given: Mapping[str, str], *, demo: bool) -> "Config":
     from gateway.config import Config
     from gateway.setting_sources import read_settings
 
-    settings = {**read_settings(os.environ), **given}
     # DEBUG raises the level of the environment; a level that was asked for just now stands.
     hidden = {*(DEMO_HIDES if demo else ()), *(("DEBUG",) if "LOG_LEVEL" in given else ())}
-    return Config.from_mapping({name: value for name, value in settings.items() if name not in hidden})
+
+    def read() -> dict[str, str]:
+        settings = {**read_settings(os.environ), **given}
+        return {name: value for name, value in settings.items() if name not in hidden}
+
+    return Config.from_mapping(read(), reread=read)
 
 
 def _lines(error: "ConfigError", given: Mapping[str, str]) -> list[str]:
@@ -121,10 +138,13 @@ def _fail(lines: Sequence[str]) -> int:
     return EXIT_BAD_SETTINGS
 
 
-def _check(config: "Config", *, demo: bool) -> int:
-    from gateway.check import run_check
+def _check(config: "Config", arguments: argparse.Namespace) -> int:
+    from gateway.check import Output, run_check
+    from gateway.doctor.visit import Selection
 
-    return run_check(config, demo=demo)
+    selection = Selection(tuple(arguments.backend), tuple(arguments.model), arguments.all_models)
+    output = Output(arguments.json, arguments.write, arguments.force)
+    return run_check(config, demo=arguments.demo, selection=selection, output=output)
 
 
 def _serve(config: "Config", *, demo: bool) -> int:
@@ -140,8 +160,8 @@ def _serve(config: "Config", *, demo: bool) -> int:
 
 def banner(address: str, config: "Config") -> str:
     """Return the line that says where the gateway listens and who answers."""
-    url = config.backend.base_url
-    return f"Ollama API at {address}, answered by {url.host if url else 'no backend'}"
+    hosts = dict.fromkeys(str(backend.base_url.host) for backend in config.fleet.backends)
+    return f"Ollama API at {address}, answered by {', '.join(hosts)}"
 
 
 def demo_banner(address: str, config: "Config") -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 from time import monotonic_ns
+from typing import Literal
 
 from aiohttp import web
 
@@ -38,6 +39,10 @@ class Exchange:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     error_kind: str | None = None
+    cache_control: str = ""
+    """The Cache-Control of the request, as sent."""
+    cache: Literal["hit", "miss", "bypass"] | None = None
+    """What the response cache did; None where it is off, or the answer is not one to keep."""
     client_key: str | None = field(default=None, repr=False)
     """The key the client presented, for passing on; never logged."""
     body_limit_bytes: int = 0
@@ -57,6 +62,8 @@ class RouteInfo:
     dialect: Dialect
     exempt: bool = False
     """True where no key is asked for (liveness and version answers)."""
+    admin: bool = False
+    """True where ADMIN_KEY is asked for."""
     max_body_bytes: int | None = None
     """The bound for a body of this route; None: REQUEST_MAX_SIZE."""
 

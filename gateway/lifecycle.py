@@ -1,5 +1,6 @@
 """Lifecycle: whether the process is stopping, since when it runs, and which streams must be told to end."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Protocol
@@ -14,13 +15,21 @@ class LiveStream(Protocol):
         """Write an honest last line soon and return; called in the event loop, at most once."""
 
 
+Reload = Callable[[], Awaitable[Sequence[str]]]
+"""Reads the configuration again and returns the backends' names. Raises ConfigError, and nothing has changed."""
+
+
 @dataclass(slots=True, eq=False)
 class Lifecycle:
-    """One per application. `started_s` is `time.monotonic()`; a stream stands in `live` while it is being written."""
+    """One per application. `started_s` is `time.monotonic()`; a stream stands in `live` while it is being written.
+
+    `reload` is what SIGHUP asks for; None where there is nothing to read again.
+    """
 
     started_s: float = field(default_factory=monotonic)
     stopping: bool = False
     live: set[LiveStream] = field(default_factory=set)
+    reload: Reload | None = None
 
     @property
     def uptime_s(self) -> float:

@@ -28,14 +28,18 @@ OPTIONS: Mapping[str, str] = MappingProxyType(
 """The options an entry may set, and what each must be. The codecs have the table of what becomes of them."""
 
 
+def name_form(name: str) -> str:
+    """Return what all spellings of a name share: Ollama's clients write one in any case, with and without this tag."""
+    return name.strip().casefold().removesuffix(":latest")
+
+
 def check_mapping(content: Mapping[str, Any]) -> None:
     """Raise ValueError for an entry that is wrong, with its name and what is wrong."""
     known: dict[str, str] = {}
     for name, entry in content.items():
         if not name.strip():
             raise ValueError("an entry without a name")
-        # Ollama's clients write one name in any case, with and without this tag.
-        form = name.strip().casefold().removesuffix(":latest")
+        form = name_form(name)
         if form in known:
             raise ValueError(f"the entries {_quoted(known[form])} and {_quoted(name)} are one name")
         known[form] = name

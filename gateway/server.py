@@ -86,6 +86,7 @@ async def serve(
 
             config = config.for_backend(await stack.enter_async_context(run_demo()))
         runner = web.AppRunner(_application(config, app_factory), **runner_options(config))
+        stack.enter_context(_reload_on_signal(runner.app[LIFECYCLE]))
         await stack.enter_async_context(manager.kept_informed())
         try:
             await _start(runner, listener)
@@ -159,6 +160,36 @@ def _stop_on_signals() -> Iterator[asyncio.Event]:
         with suppress(NotImplementedError):
             for number in numbers:
                 loop.remove_signal_handler(number)
+
+
+@contextmanager
+def _reload_on_signal(lifecycle: Lifecycle) -> Iterator[None]:
+    """Read the configuration of the backends again at each SIGHUP."""
+    loop = asyncio.get_running_loop()
+    tasks: set[asyncio.Task[None]] = set()
+
+    def on_signal() -> None:
+        task = loop.create_task(_reload(lifecycle))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    with suppress(NotImplementedError, AttributeError):
+        loop.add_signal_handler(signal.SIGHUP, on_signal)
+    try:
+        yield
+    finally:
+        with suppress(NotImplementedError, AttributeError):
+            loop.remove_signal_handler(signal.SIGHUP)
+
+
+async def _reload(lifecycle: Lifecycle) -> None:
+    if lifecycle.reload is None:
+        return
+    try:
+        await lifecycle.reload()
+    except ConfigError as error:
+        for line in error.lines:
+            get_logger("gateway.server").error("configuration refused, the old one stays", detail=line)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

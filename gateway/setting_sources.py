@@ -9,11 +9,13 @@ from typing import Any
 from dotenv import dotenv_values
 
 from gateway.mapping_entries import Entry, check_mapping
+from gateway.setting_values import passwords_in
 from gateway.settings_text import ConfigError, Problem
 
 DOTENV_PATH = Path(".env")
 MAPPING_SETTING = "MODEL_MAPPING_FILE"
-SECRET_SETTINGS = ("OPENAI_API_KEY", "API_KEYS")
+BACKENDS_SETTING = "BACKENDS_FILE"
+SECRET_SETTINGS = ("OPENAI_API_KEY", "API_KEYS", "ADMIN_KEY", "CACHE_URL")
 
 
 def read_settings(environ: Mapping[str, str], dotenv_path: Path = DOTENV_PATH) -> dict[str, str]:
@@ -41,7 +43,8 @@ def _trimmed(name: str, value: str) -> str:
 def secrets_in(given: Mapping[str, str]) -> list[str]:
     """Return the secrets among settings by name: what no message may show."""
     values = [given.get(name, "") for name in SECRET_SETTINGS]
-    return [part.strip() for value in values for part in (value, *value.split(","))]
+    parts = [part.strip() for value in values for part in (value, *value.split(","))]
+    return [*parts, *passwords_in(given.get("CACHE_URL", ""))]
 
 
 def injected_by_kubernetes(name: str, value: str) -> bool:

@@ -7,7 +7,8 @@ import re
 from ipaddress import ip_address
 from math import isfinite
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import BeforeValidator, PlainSerializer, SecretStr
 from yarl import URL
@@ -17,6 +18,8 @@ from gateway.settings_text import SettingKind
 TRUE_WORDS = frozenset({"true", "1", "yes", "on"})
 FALSE_WORDS = frozenset({"false", "0", "no", "off"})
 MANAGEMENT_WORDS = ("static", "strict")
+PLAIN_WORDS = ("auto", "direct", "streamed")
+CACHE_IN_MEMORY = "memory://"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
@@ -24,6 +27,7 @@ _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#,@]+", re.IGNORECASE)
 _METRICS_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _PATTERN = re.compile(r"[^\s?#@]+")
+_REDIS_PATH = re.compile(r"/?|/[0-9]{1,4}")
 _ENDPOINTS = ("/chat/completions", "/completions", "/embeddings", "/models")
 
 
@@ -140,6 +144,51 @@ def read_management(text: str) -> str:
     return word
 
 
+def read_plain_requests(text: str) -> str:
+    """Read how answers in one piece are asked for, in any case."""
+    word = text.lower()
+    if word not in PLAIN_WORDS:
+        raise ValueError("is none of auto, direct and streamed")
+    return word
+
+
+def read_cache_url(text: str) -> SecretStr:
+    """Read where answers are kept: `memory://`, or a Redis server with the password it may want."""
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("holds a blank, a control character or one outside ASCII")
+    if text.lower() == CACHE_IN_MEMORY:
+        return SecretStr(CACHE_IN_MEMORY)
+    _check_redis(text)
+    return SecretStr(text)
+
+
+def _check_redis(text: str) -> None:
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError:
+        raise ValueError("is not a URL") from None
+    if url.scheme not in {"redis", "rediss"}:
+        raise ValueError("is neither memory:// nor starts with redis:// or rediss://")
+    if not url.hostname or port == 0:
+        raise ValueError("names port 0" if url.hostname else "names no host")
+    if not _REDIS_PATH.fullmatch(url.path) or url.query or url.fragment:
+        raise ValueError("has more after the host than the number of a database")
+
+
+def passwords_in(text: str) -> list[str]:
+    """Return the password of a URL, as it stands there and decoded; nothing where there is none."""
+    url = _split(text)
+    return list(dict.fromkeys([url.password, unquote(url.password)])) if url and url.password else []
+
+
+def _split(text: str) -> SplitResult | None:
+    try:
+        return urlsplit(text)
+    except ValueError:
+        return None
+
+
 def read_host(text: str) -> str:
     """Read a host name or an address to listen on, an IPv6 address with or without its brackets."""
     host = text.removeprefix("[").removesuffix("]") if text.endswith("]") else text
@@ -169,8 +218,8 @@ def read_metrics_path(text: str) -> str:
     return text
 
 
-def read_base_url(text: str) -> URL:
-    """Read the address of a backend; the URL returned has no slash at its end."""
+def read_base_url(text: str, key_place: str = "OPENAI_API_KEY") -> URL:
+    """Read the address of a backend; the URL returned has no slash at its end. `key_place`: where its key belongs."""
     try:
         url = URL(text)
         port = url.explicit_port
@@ -179,7 +228,7 @@ def read_base_url(text: str) -> URL:
     if url.scheme not in {"http", "https"}:
         raise ValueError("does not start with http:// or https://")
     if url.user is not None or url.password is not None:
-        raise ValueError("carries credentials (the key belongs in OPENAI_API_KEY)")
+        raise ValueError(f"carries credentials (the key belongs in {key_place})")
     if not url.host or not text.isprintable() or " " in text:
         raise ValueError("names no host" if not url.host else "holds a blank or a control character")
     if port == 0:
@@ -223,6 +272,11 @@ ByteCount = Annotated[
 Seconds = Annotated[
     float, BeforeValidator(read_seconds), SettingKind("seconds", "a number of seconds above 0, without a unit", _number)
 ]
+SecondsOrUnset = Annotated[
+    float | None,
+    BeforeValidator(read_seconds),
+    SettingKind("seconds", "a number of seconds above 0, without a unit", _number),
+]
 SecondsOrZero = Annotated[
     float,
     BeforeValidator(read_seconds_or_zero),
@@ -254,17 +308,28 @@ OriginPatterns = Annotated[
     SettingKind("comma list", "origins such as chrome-extension://* separated by commas, or *", _comma_list),
 ]
 Management = Annotated[str, BeforeValidator(read_management), SettingKind("word", "static or strict")]
+PlainRequests = Annotated[
+    Literal["auto", "direct", "streamed"],
+    BeforeValidator(read_plain_requests),
+    SettingKind("word", f"one of {', '.join(PLAIN_WORDS)}"),
+]
+CacheUrl = Annotated[
+    SecretStr | None,
+    BeforeValidator(read_cache_url),
+    SettingKind("secret", "memory:// or an address such as redis://user:password@host:6379/0 (rediss:// with TLS)"),
+]
 ModelName = Annotated[str | None, BeforeValidator(read_name), SettingKind("text", "the name of a model")]
 FilePath = Annotated[
     Path | None,
     SettingKind("path", 'a JSON file of the form {"name": "name at the backend"}'),
 ]
+BackendsPath = Annotated[Path | None, SettingKind("path", "a YAML file with a list of backends")]
 MetricsPath = Annotated[
     str, BeforeValidator(read_metrics_path), SettingKind("path", "a path such as /v1/metrics that nothing else uses")
 ]
 BaseUrl = Annotated[
     URL | None,
-    BeforeValidator(read_base_url),
+    BeforeValidator(lambda text: read_base_url(text)),
     PlainSerializer(str, when_used="json-unless-none"),
     SettingKind("URL", "an address such as https://api.openai.com/v1 or http://127.0.0.1:8000/v1"),
 ]

@@ -54,7 +54,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         taken.append(pause)
         return 0.0
 
-    monkeypatch.setattr("gateway.backends.pool.pause_s", no_pause_s)
+    monkeypatch.setattr("gateway.backends.walk.pause_s", no_pause_s)
     return taken
 
 

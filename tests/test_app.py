@@ -7,7 +7,6 @@ import pytest
 
 from gateway.app import create_app
 from gateway.backends import POOL
-from gateway.backends.probing import PROBER
 from gateway.catalog import CATALOG
 from gateway.config import Config
 from gateway.exchange import ROUTES, Dialect
@@ -61,7 +60,7 @@ async def test_an_application_without_a_backend_is_refused() -> None:
 
 
 async def test_what_it_is_made_of_can_be_found(gateway: Gateway) -> None:
-    for key in (POOL, PROBER, CATALOG, LIFECYCLE, METRICS):
+    for key in (POOL, CATALOG, LIFECYCLE, METRICS):
         assert gateway.app[key] is not None
 
 

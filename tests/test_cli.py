@@ -19,7 +19,6 @@ from aiohttp.test_utils import TestServer
 
 from gateway import cli
 from gateway._version import __version__
-from gateway.check import SHOWN_MODELS, table
 from gateway.cli import main
 from gateway.demo.models import MODELS
 
@@ -65,6 +64,9 @@ def _complete(directory: Path, command: list[str], settings: dict[str, str]) -> 
     return subprocess.run(
         command, cwd=directory, env=environ, capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
+
+
+LISTED = 25
 
 
 async def check_beside(directory: Path, **settings: str) -> Result:
@@ -240,12 +242,12 @@ async def test_demo_ignores_the_backend_and_its_key(directory: Path) -> None:
 
 @pytest.fixture
 async def backend() -> AsyncIterator[TestServer]:
-    """A backend that wants a key and has more models than `check` shows."""
+    """A backend that wants a key and lists many models, none of which answers."""
 
     async def models(request: web.Request) -> web.Response:
         if request.headers.get("Authorization") != f"Bearer {SECRET}":
             return web.json_response({"error": {"message": "Incorrect API key provided"}}, status=401)
-        return web.json_response({"object": "list", "data": [{"id": f"m{n}\x1b[2J"} for n in range(SHOWN_MODELS + 5)]})
+        return web.json_response({"object": "list", "data": [{"id": f"m{n}\x1b[2J"} for n in range(LISTED)]})
 
     async def html(request: web.Request) -> web.Response:
         return web.Response(text="<html>It works!</html>", content_type="text/html")
@@ -264,7 +266,7 @@ async def test_serves_a_backend_and_names_its_host_but_not_its_key(directory: Pa
     async with started(directory, PROXY_PORT=port) as (process, line):
         assert line == f"Ollama API at http://127.0.0.1:{port}, answered by 127.0.0.1\n"
         async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/api/tags") as response:
-            assert len((await response.json())["models"]) == SHOWN_MODELS + 5
+            assert len((await response.json())["models"]) == LISTED
         output, errors = await stop(process)
         assert SECRET not in output + errors
 
@@ -272,17 +274,16 @@ async def test_serves_a_backend_and_names_its_host_but_not_its_key(directory: Pa
 # check
 
 
-async def test_check_lists_the_first_models_and_ends_with_zero(directory: Path, backend: TestServer) -> None:
+async def test_check_tells_what_a_backend_lists_and_that_nothing_answers(directory: Path, backend: TestServer) -> None:
     url = str(backend.make_url("/v1"))
-    result = await check_beside(directory, OPENAI_API_BASE_URL=url, OPENAI_API_KEY=SECRET, API_KEYS="one,two")
-    assert (result.returncode, result.stderr) == (0, "")
-    rows = dict(line.split(maxsplit=1) for line in result.stdout.splitlines() if not line.startswith(" "))
+    result = await check_beside(directory, OPENAI_API_BASE_URL=url, OPENAI_API_KEY=SECRET, API_KEYS="client-one,two")
+    assert result.returncode == 1
+    rows = dict(pair for line in result.stdout.splitlines() if len(pair := line.split(maxsplit=1)) == 2)
     assert rows["reachable"].startswith("yes, after ")
-    assert rows["models"] == str(SHOWN_MODELS + 5)
-    shown = [line.strip() for line in result.stdout.splitlines() if line.startswith(" ")]
-    assert shown == [*(f"m{n}?[2J" for n in range(SHOWN_MODELS)), "and 5 more"]
-    assert SECRET not in result.stdout
-    assert "one" not in result.stdout.split("none")[0].split()
+    assert rows["models"] == f"{LISTED} listed, 5 asked, {LISTED - 5} left out (--all-models asks all)"
+    assert "m0?[2J" in result.stdout
+    assert SECRET not in result.stdout + result.stderr
+    assert "client-one" not in result.stdout
 
 
 @pytest.mark.parametrize(("path", "word"), [("/v1", "401"), ("/html", "HTML"), ("/nothing", "404")])
@@ -290,7 +291,7 @@ async def test_check_tells_a_backend_that_answers_without_a_list(
     path: str, word: str, directory: Path, backend: TestServer
 ) -> None:
     result = await check_beside(directory, OPENAI_API_BASE_URL=str(backend.make_url(path)), OPENAI_API_KEY="wrong-key")
-    assert (result.returncode, result.stderr) == (1, "")
+    assert (result.returncode, result.stderr) == (1, "checking main\n")
     assert "yes, after" in result.stdout
     assert word in result.stdout
     assert "wrong-key" not in result.stdout
@@ -298,17 +299,31 @@ async def test_check_tells_a_backend_that_answers_without_a_list(
 
 def test_check_tells_a_backend_that_cannot_be_reached(directory: Path) -> None:
     result = run(directory, "check", OPENAI_API_BASE_URL=f"http://127.0.0.1:{free_port()}/v1", OPENAI_API_KEY=SECRET)
-    assert (result.returncode, result.stderr) == (1, "")
+    assert (result.returncode, result.stderr) == (1, "checking main\n")
     assert "reachable" in result.stdout
     assert "no, after" in result.stdout
     assert SECRET not in result.stdout
 
 
 @pytest.mark.parametrize("arguments", [("check", "--demo"), ("--demo", "check")])
-def test_check_of_the_demo_backend_lists_its_models(arguments: tuple[str, ...], directory: Path) -> None:
+def test_check_of_the_demo_backend_asks_its_models(arguments: tuple[str, ...], directory: Path) -> None:
     result = run(directory, *arguments)
-    assert (result.returncode, result.stderr) == (0, "")
-    assert [line.strip() for line in result.stdout.splitlines()[-len(MODELS) :]] == [model.id for model in MODELS]
+    assert result.returncode == 0
+    assert [model.id for model in MODELS] in [line.split() for line in result.stdout.splitlines()]
+
+
+def test_check_takes_a_choice_of_backends_and_models_and_prints_json(directory: Path) -> None:
+    result = run(directory, "check", "--demo", "--backend", "main", "--model", "demo-embed", "--json")
+    assert result.returncode == 0
+    (backend,) = json.loads(result.stdout)["backends"]
+    assert [model["id"] for model in backend["models"]] == ["demo-embed"]
+
+
+def test_check_refuses_a_file_that_exists_in_one_line(directory: Path) -> None:
+    (directory / "b.yaml").write_text("mine")
+    (line,) = refused(run(directory, "check", "--write", "b.yaml", OPENAI_API_BASE_URL="http://127.0.0.1:9/v1"))
+    assert line == "--write: b.yaml exists already; expected a new file, or --force to overwrite it"
+    assert (directory / "b.yaml").read_text() == "mine"
 
 
 def test_check_without_a_backend_or_with_a_bad_setting_ends_with_two(directory: Path) -> None:
@@ -321,7 +336,3 @@ def test_check_without_a_backend_or_with_a_bad_setting_ends_with_two(directory: 
 def test_check_says_what_is_dangerous(directory: Path) -> None:
     result = run(directory, "check", "--demo", DISABLE_SSL_VERIFICATION="true")
     assert "DISABLE_SSL_VERIFICATION" in result.stdout
-
-
-def test_a_table_is_aligned_and_every_row_is_one_line() -> None:
-    assert table([("a", "x\ny"), ("long", "\x1b[31m")]) == "a     x y\nlong  ?[31m"

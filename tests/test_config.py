@@ -9,6 +9,7 @@ from aiohttp import web
 from yarl import URL
 
 from gateway.app import create_app
+from gateway.backend_settings import Fleet
 from gateway.config import PROMETHEUS_PATHS, SERVED_BELOW, SERVED_PATHS, Config, ConfigError, settings
 from tests.refusals import SECRET, problem_of, problems_of
 
@@ -24,6 +25,9 @@ def test_nothing_set_gives_the_documented_defaults() -> None:
     backend = config.backend
     assert (backend.base_url, backend.api_key, backend.verify_tls, backend.max_retries) == (None, None, True, 3)
     assert (backend.request_timeout_s, backend.connect_timeout_s, backend.total_timeout_s) == (60.0, 5.0, 600.0)
+    assert (backend.first_token_timeout_s, backend.idle_timeout_s, backend.plain_requests) == (None, None, "auto")
+    assert (backend.backends_file, config.fleet, config.access.admin_key) == (None, Fleet(), None)
+    assert (config.cache.url, config.cache.ttl_s, config.cache.max_bytes) == (None, 3600, 67_108_864)
     assert (backend.max_connections, backend.keepalive_timeout_s, backend.dns_cache_ttl_s) == (1000, 15.0, 60)
     assert backend.health_check_timeout_s == 30.0
     assert (config.access.ollama_origins, config.models.management) == (None, "static")
@@ -34,9 +38,15 @@ def test_nothing_set_gives_the_documented_defaults() -> None:
 
 
 def test_every_setting_arrives_where_it_belongs() -> None:
-    config = Config.from_mapping({row.name: row.example for row in settings() if row.name != "MODEL_MAPPING_FILE"})
+    files = {"MODEL_MAPPING_FILE", "BACKENDS_FILE"}
+    config = Config.from_mapping({row.name: row.example for row in settings() if row.name not in files})
     assert config.backend.base_url == URL("https://api.openai.com/v1")
-    assert config.secrets() == ["first-secret", "second-secret", "sk-your-key"]
+    assert config.secrets() == ["first-secret", "second-secret", "another-secret", "sk-your-key"]
+    assert (config.backend.first_token_timeout_s, config.backend.idle_timeout_s) == (300, 30)
+    assert config.backend.plain_requests == "direct"
+    assert config.cache.url is not None
+    assert config.cache.url.get_secret_value() == "redis://127.0.0.1:6379/0"
+    assert (config.cache.ttl_s, config.cache.max_bytes) == (600, 268_435_456)
     assert (config.backend.request_timeout_s, config.listen.body_timeout_s) == (120, 120)
     assert (config.backend.connect_timeout_s, config.backend.total_timeout_s, config.backend.max_retries) == (
         10,
@@ -133,6 +143,24 @@ def test_words_for_false(word: str) -> None:
         ("METRICS_PATH", "/m?x"),
         ("METRICS_PATH", "/{m}"),
         ("MODEL_MAPPING_FILE", "a\0b"),
+        ("BACKENDS_FILE", "a\0b"),
+        ("FIRST_TOKEN_TIMEOUT", "0"),
+        ("IDLE_TIMEOUT", "never"),
+        ("PLAIN_REQUESTS", "sometimes"),
+        ("ADMIN_KEY", "k\u00e9y"),
+        ("CACHE_URL", "memory"),
+        ("CACHE_URL", "http://127.0.0.1:6379"),
+        ("CACHE_URL", "redis://"),
+        ("CACHE_URL", "redis://:6379"),
+        ("CACHE_URL", "redis://host:0"),
+        ("CACHE_URL", "redis://host:99999"),
+        ("CACHE_URL", "redis://host/name"),
+        ("CACHE_URL", "redis://host/0/1"),
+        ("CACHE_URL", "redis://host?db=1"),
+        ("CACHE_URL", "redis://ho st"),
+        ("CACHE_URL", "redis://[::1"),
+        ("CACHE_TTL", "0"),
+        ("CACHE_MAX_BYTES", "64MB"),
     ],
 )
 def test_a_wrong_value_is_refused_in_one_line(name: str, value: str) -> None:
@@ -213,7 +241,7 @@ def test_credentials_in_the_base_url_name_the_setting_for_them() -> None:
     assert "OPENAI_API_KEY" in problem_of("OPENAI_API_BASE_URL", "https://user:pass@host/v1")
 
 
-@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "API_KEYS"])
+@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "API_KEYS", "ADMIN_KEY", "CACHE_URL"])
 @pytest.mark.parametrize("value", [f"{SECRET}\nX-Evil: 1", f"{SECRET}\n", f"{SECRET}\r", f"\0{SECRET}"])
 def test_a_key_with_a_control_character_is_refused_and_not_shown(name: str, value: str) -> None:
     line = problem_of(name, value)
@@ -228,9 +256,17 @@ def test_a_key_in_the_wrong_setting_is_not_shown(name: str) -> None:
 
 
 def test_no_secret_shows_in_a_repr_or_a_dump_of_the_config() -> None:
-    config = Config.from_mapping({"OPENAI_API_KEY": SECRET, "API_KEYS": f"{SECRET}-1,{SECRET}-2"})
+    config = Config.from_mapping(
+        {
+            "OPENAI_API_BASE_URL": "http://127.0.0.1:1/v1",
+            "OPENAI_API_KEY": SECRET,
+            "API_KEYS": f"{SECRET}-1,{SECRET}-2",
+            "ADMIN_KEY": f"{SECRET}-3",
+            "CACHE_URL": f"rediss://user:{SECRET}%404@cache.example:6380/2",
+        }
+    )
     assert SECRET not in repr(config) + str(config) + repr(config.model_dump()) + config.model_dump_json()
-    assert config.secrets() == [f"{SECRET}-1", f"{SECRET}-2", SECRET]
+    assert config.secrets() == [*(f"{SECRET}-{number}" for number in (1, 2, 3)), SECRET, f"{SECRET}%404", f"{SECRET}@4"]
 
 
 def test_no_value_hangs_on_the_error() -> None:
@@ -304,15 +340,23 @@ async def test_the_paths_refused_for_metrics_are_the_routes_there_are() -> None:
     assert known - {"/api"} <= served
 
 
-def test_another_backend_gets_no_key() -> None:
-    config = Config.from_mapping({"OPENAI_API_KEY": SECRET, "PROXY_PORT": "99"}).for_backend(
-        URL("http://127.0.0.1:1/v1")
-    )
-    assert (config.backend.base_url, config.backend.api_key, config.listen.port) == (
-        URL("http://127.0.0.1:1/v1"),
-        None,
-        99,
-    )
+def test_a_password_of_the_cache_in_the_wrong_setting_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "names.json").write_text(f'{{"{SECRET}": 1}}')
+    given = {"MODEL_MAPPING_FILE": str(tmp_path / "names.json"), "CACHE_URL": f"redis://:{SECRET}@127.0.0.1"}
+    (line,) = problems_of(given)
+    assert SECRET not in line
+
+
+@pytest.mark.parametrize("url", ["memory://", "MEMORY://", "redis://h", "redis://u:p@[::1]:1/3", "rediss://:p@h/"])
+def test_where_the_cache_may_be(url: str) -> None:
+    found = Config.from_mapping({"CACHE_URL": url}).cache.url
+    assert found is not None
+    assert found.get_secret_value() == ("memory://" if url.lower() == "memory://" else url)
+
+
+@pytest.mark.parametrize("word", ["auto", "DIRECT", "streamed"])
+def test_how_plain_answers_are_asked_for_is_a_word_in_any_case(word: str) -> None:
+    assert Config.from_mapping({"PLAIN_REQUESTS": word}).backend.plain_requests == word.lower()
 
 
 def test_importing_reads_no_setting(tmp_path: Path) -> None:

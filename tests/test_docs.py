@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from gateway.cli import demo_banner
 from gateway.config import Config, settings
 from gateway.exchange import ROUTES
-from tests.support.gateway import Gateway
+from tests.conftest import StartGateway
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = settings()
@@ -136,7 +136,8 @@ def test_the_readme_shows_what_the_demo_prints() -> None:
     assert f"```text\n{banner}\n```" in read("README.md")
 
 
-async def test_the_readme_names_every_route_and_no_other(gateway: Gateway) -> None:
+async def test_the_readme_names_every_route_and_no_other(start: StartGateway) -> None:
+    gateway = await start(ADMIN_KEY="admin-secret-1")
     cells = " ".join(cell for _, endpoints, _ in table(read("README.md"), "Endpoints") for cell in [endpoints])
     named = {path.rpartition(" ")[2] for path in re.findall(r"`([^`]+)`", cells)} - {"GET", "HEAD"}
     served = {re.sub(r":[^}]+\}", "}", info.label) for info in gateway.app[ROUTES].values()}

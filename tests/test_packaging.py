@@ -23,7 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 DESCRIPTION: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT: dict[str, Any] = DESCRIPTION["project"]
 LOCKS: dict[str, list[str]] = {
-    "requirements.txt": PROJECT["dependencies"],
+    # With the client of Redis: what is installed from the lock can share its cache.
+    "requirements.txt": PROJECT["dependencies"] + PROJECT["optional-dependencies"]["redis"],
     "requirements-dev.txt": PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"],
     "requirements-deploy.txt": DESCRIPTION["dependency-groups"]["deploy"],
 }
@@ -213,9 +214,9 @@ def test_the_lock_of_the_deploy_tools_can_be_installed_over_the_development_lock
     assert {name: pin.version for name, pin in both.items() if development[name].version != pin.version} == {}
 
 
-def test_the_wheel_offers_no_extra_but_the_one_for_developers(wheel: Path) -> None:
+def test_the_wheel_offers_the_extras_that_users_need_and_one_for_developers(wheel: Path) -> None:
     metadata = read(wheel, "METADATA")
-    assert re.findall(r"^Provides-Extra: (.*)$", metadata, re.MULTILINE) == ["dev"]
+    assert re.findall(r"^Provides-Extra: (.*)$", metadata, re.MULTILINE) == ["redis", "dev"]
     base = [Requirement(text) for text in re.findall(r"^Requires-Dist: (.*)$", metadata, re.MULTILINE)]
     needed = {canonicalize_name(one.name) for one in base if "extra" not in str(one.marker)}
     assert needed == {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]}

@@ -107,3 +107,17 @@ def test_a_key_in_the_mapping_file_is_not_shown(tmp_path: Path) -> None:
     path.write_text(f'{{"{SECRET}": 1}}')
     (line,) = problems_of({"MODEL_MAPPING_FILE": str(path), "OPENAI_API_KEY": SECRET})
     assert SECRET not in line
+
+
+def test_reading_again_sees_dotenv_and_the_mapping_file_as_they_are_now(tmp_path: Path) -> None:
+    dotenv, names = tmp_path / ".env", tmp_path / "names.json"
+    dotenv.write_text("MAX_RETRIES=1\n")
+    names.write_text('{"a": "b"}')
+    environ = {"MODEL_MAPPING_FILE": str(names), "PROXY_PORT": "1111"}
+    config = Config.load(environ, dotenv)
+    environ["PROXY_PORT"] = "2222"
+    dotenv.write_text("MAX_RETRIES=2\n")
+    names.write_text('{"a": "c"}')
+    again = config.reread()
+    assert (config.backend.max_retries, dict(config.models.mapping)) == (1, {"a": "b"})
+    assert (again.backend.max_retries, dict(again.models.mapping), again.listen.port) == (2, {"a": "c"}, 1111)

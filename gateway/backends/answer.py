@@ -8,19 +8,21 @@ from time import monotonic_ns
 import aiohttp
 
 from gateway.backends.watchdog import Watchdog
-from gateway.codecs.contract import BackendReader, Target
+from gateway.codecs.contract import BackendReader, Encoded, Target
 from gateway.codecs.events import End, Event, Failure, Finish, Raw, Usage
 from gateway.errors import OverloadedError, ProxyException, UpstreamConnectionError, UpstreamTimeoutError
 from gateway.exchange import Exchange
 
 USAGE_WAIT_S = 2.0
 """How long to wait for usage after a finish reason when the backend does not say [DONE]."""
+GUARDED_TOKENS = 16
+"""How many pieces of output `guarded` delivery holds back: most answers that break do so at their beginning."""
 REUSE_WAIT_S = 0.5
 """How long to wait, after [DONE], for the end of the body that lets the connection be used again."""
 
 
 class Answer:
-    """The events of one answer, a batch a read. Nothing of it was shown before `begin` found its first output."""
+    """The events of one answer to `encoded`, a batch a read. Nothing of it was shown before `begin` returned."""
 
     def __init__(
         self,
@@ -29,6 +31,7 @@ class Answer:
         response: aiohttp.ClientResponse,
         reader: BackendReader,
         *,
+        encoded: Encoded,
         idle_s: float,
         total_s: float | None,
         clean: Callable[[ProxyException], None],
@@ -36,6 +39,7 @@ class Answer:
         self.target = target
         self.headers = response.headers
         self.reader = reader
+        self.encoded = encoded
         self._exchange = exchange
         self._response = response
         self._idle_s = idle_s
@@ -48,21 +52,39 @@ class Answer:
         self._complete = False
         self._stopped: ProxyException | None = None
 
-    async def begin(self, wait_s: float, passed_s: float) -> None:
-        """Read up to the first output, for at most `wait_s` less `passed_s`. Raises the failure if one comes before."""
+    async def begin(self, wait_s: float, passed_s: float, delivery: str = "live") -> None:
+        """Read what must be there before anything is shown; the first output comes within `wait_s` less `passed_s`.
+
+        `live`: the first output; `guarded`: some tokens; `whole`: all. Raises the failure if one comes before.
+        """
         self._watchdog.expect("total" if self._total_s is not None else "first_token", wait_s, passed_s=passed_s)
         events: list[Event] = []
-        while not _shows(events):
+        shown = False
+        while True:
             batch = await self._read()
             if batch is None:
                 break
+            if not batch:
+                continue
             events += batch
-        failure = events[-1] if events else None
-        if isinstance(failure, Failure) and not _shows(events[:-1]):
-            raise failure.error
-        self._exchange.first_output_ns = monotonic_ns()
+            if isinstance(batch[-1], Failure) and (delivery != "live" or not (shown or _shows(batch[:-1]))):
+                raise batch[-1].error
+            if not shown and _shows(batch):
+                shown = True
+                self._exchange.first_output_ns = monotonic_ns()
+            if self._may_show(batch[-1], delivery, shown):
+                break
+            self._pause()
+            self._go_on()
         self._first = events
         self._pause()
+
+    def _may_show(self, last: Event, delivery: str, shown: bool) -> bool:
+        if isinstance(last, Finish | Failure):
+            return True
+        if delivery == "guarded":
+            return self.reader.progress >= GUARDED_TOKENS
+        return shown and delivery != "whole"
 
     async def next(self) -> list[Event] | None:
         """Return the next batch of events, None after the last. A Failure is an event here, never raised."""

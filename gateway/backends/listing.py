@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiohttp import (
     ClientError,
@@ -14,6 +14,7 @@ from aiohttp import (
     hdrs,
 )
 from aiohttp_retry import ExponentialRetry, RetryClient
+from multidict import CIMultiDictProxy
 
 from gateway.backends.answer import connection_error
 from gateway.backends.backend import Backend
@@ -35,6 +36,13 @@ MAX_LIST_BYTES: Final = 32 * 1024 * 1024
 _LARGE_BYTES: Final = 256 * 1024
 _MAX_ERROR_BYTES: Final = 64 * 1024
 _PATH = "/models"
+
+
+class Listed(NamedTuple):
+    """A list of models, and the headers it came with: some servers name themselves there."""
+
+    models: tuple[ModelInfo, ...]
+    headers: CIMultiDictProxy[str]
 
 
 class ModelLister:
@@ -61,14 +69,21 @@ class ModelLister:
 
     async def fetch(self, client_key: str | None) -> tuple[ModelInfo, ...]:
         """Return the backend's models. Raises UpstreamError, or TranslationError for what is no list of models."""
-        body = await self.ask(client_key)
+        return (await self.read(client_key)).models
+
+    async def read(self, client_key: str | None) -> Listed:
+        """Return the backend's models and the headers of its answer. Raises as `fetch` does."""
+        body, headers = await self._answer(client_key)
         if len(body) > _LARGE_BYTES:
             # Thousands of models take a good part of a second: the streams of others must not wait for them.
-            return await asyncio.to_thread(read_models, body)
-        return read_models(body)
+            return Listed(await asyncio.to_thread(read_models, body), headers)
+        return Listed(read_models(body), headers)
 
     async def ask(self, client_key: str | None) -> bytes:
         """Return the body of the list, unread. Raises as `fetch` does; no text of an error holds a key."""
+        return (await self._answer(client_key))[0]
+
+    async def _answer(self, client_key: str | None) -> tuple[bytes, CIMultiDictProxy[str]]:
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await self._ask(client_key)
@@ -79,11 +94,13 @@ class ModelLister:
             # ValueError: an address that cannot be one. "From None": the cause may name the address, keys included.
             raise self._failure(error) from None
 
-    async def _ask(self, client_key: str | None) -> bytes:
+    async def _ask(self, client_key: str | None) -> tuple[bytes, CIMultiDictProxy[str]]:
         headers = self._backend.headers(client_key)
         del headers[hdrs.CONTENT_TYPE]
         # No redirects: a key must not travel to an address that nobody configured.
-        async with self._client.get(self._backend.url(_PATH), headers=headers, allow_redirects=False) as response:
+        async with self._client.get(
+            self._backend.url(_PATH), headers=headers, allow_redirects=False, ssl=self._backend.tls
+        ) as response:
             if response.status >= 400:
                 raise await _status_error(response)
             if response.status != 200:
@@ -91,7 +108,7 @@ class ModelLister:
             body = await read_bounded(response, MAX_LIST_BYTES)
         if len(body) > MAX_LIST_BYTES:
             raise TranslationError(f"the backend's list of models is larger than {MAX_LIST_BYTES} bytes")
-        return body
+        return body, response.headers
 
     def _failure(self, error: Exception) -> ProxyException:
         if isinstance(error, TimeoutError) and not isinstance(error, ClientError):

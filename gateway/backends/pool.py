@@ -8,20 +8,31 @@ from functools import partial
 from io import BytesIO
 
 import aiohttp
+import msgspec
 from multidict import CIMultiDict
 
 from gateway.backends.answer import Answer, connection_error
 from gateway.backends.backend import Backend
-from gateway.backends.retries import pause_s, retry_cause
+from gateway.backends.balance import Balancer
+from gateway.backends.learning import Learned
+from gateway.backends.limits import Gate
+from gateway.backends.walk import Walk
 from gateway.codecs.backend_errors import error_from_status, is_unknown_model, retry_after_s, unexpected_status
-from gateway.codecs.contract import Question, Target
+from gateway.codecs.contract import Encoded, Question, Target
+from gateway.codecs.refusals import refused_parameter
 from gateway.config import BackendConfig
-from gateway.errors import ProxyException, UpstreamTimeoutError
+from gateway.errors import ProxyException, UpstreamConnectionError, UpstreamStatusError, UpstreamTimeoutError
 from gateway.exchange import Exchange
+from gateway.telemetry.logging import get_logger
 from gateway.telemetry.masking import mask_error
 from gateway.telemetry.metrics import Metrics
 
+_log = get_logger("pool")
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
 _ERROR_BODY_BYTES = 64 * 1024
+MAX_LEARNT = 8
+"""How many parameters one request may lose: most backends name one at a time."""
 PASSED_HEADERS = ("x-ratelimit-", "ratelimit-", "openai-processing-ms", "openai-version")
 """Names (or their beginnings) of a backend's headers that `/v1` clients get; Retry-After is kept on errors."""
 
@@ -47,19 +58,40 @@ def create_session(config: BackendConfig) -> aiohttp.ClientSession:
 
 
 class Pool:
-    """The backends by name, and how they are asked."""
+    """The backends by name, and how they are asked. `learned`: which parameters they were found to refuse."""
 
     def __init__(
         self,
         session: aiohttp.ClientSession,
         backends: Iterable[Backend],
-        config: BackendConfig,
-        metrics: Metrics | None,
+        *,
+        max_retries: int,
+        learned: Learned | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._session = session
-        self._backends = {backend.name: backend for backend in backends}
-        self._config = config
+        self._max_retries = max_retries
         self._metrics = metrics
+        self.learned = learned if learned is not None else Learned()
+        self._balancer = Balancer()
+        self._backends: dict[str, Backend] = {}
+        self.replace(backends)
+
+    def recovered(self, backend: str) -> None:
+        """Note that a backend answers again: it need not rest any longer."""
+        self._balancer.load(backend).recovered()
+
+    @property
+    def backends(self) -> Mapping[str, Backend]:
+        """The backends by name."""
+        return self._backends
+
+    def replace(self, backends: Iterable[Backend]) -> None:
+        """Ask these backends from now on; requests that run go on where they are."""
+        self._backends = {backend.name: backend for backend in backends}
+        self._balancer.forget(set(self._backends))
+        for backend in self._backends.values():
+            self.learned.seed(backend.name, backend.settings.learned)
 
     @asynccontextmanager
     async def attempts(
@@ -67,88 +99,136 @@ class Pool:
     ) -> AsyncIterator[Answer]:
         """Ask until one candidate begins to answer, and hold its connection until the caller is done with the answer.
 
-        Raises the last failure when the retries are used up, or when the failure is not one to ask again after.
+        Raises the failure of what was asked for when nobody answers: never that of a fallback.
         """
-        answer = await self._ask(exchange, candidates, question)
+        answer, gate = await self._ask(exchange, candidates, question)
         try:
             yield answer
         finally:
-            await answer.close()
-
-    async def _ask(self, exchange: Exchange, candidates: Sequence[Target], question: Question) -> Answer:
-        exchange.asked_ns = time.monotonic_ns()
-        attempt = 0
-        while True:
-            target = candidates[attempt % len(candidates)]
-            attempt += 1
-            exchange.attempts = attempt
-            exchange.backend, exchange.backend_model = target.backend, target.model
             try:
-                answer = await self._attempt(exchange, target, question)
+                await answer.close()
+            finally:
+                gate.leave()
+
+    async def _ask(self, exchange: Exchange, candidates: Sequence[Target], question: Question) -> tuple[Answer, Gate]:
+        exchange.asked_ns = time.monotonic_ns()
+        backends = self._backends
+        walk = Walk(
+            self._balancer.order(candidates, backends, lambda: question.conversation_key), max_retries=self._max_retries
+        )
+        while True:
+            target, pause = walk.next()
+            if pause:
+                await asyncio.sleep(pause)
+            backend = backends[target.backend]
+            try:
+                return await self._visit(exchange, backend, target, question, walk)
+            except ProxyException as error:
+                cause = walk.failed(target, error, backend.settings.timeouts.first_token_s)
+                self._note_failure(backend, error)
+                if walk.over:
+                    raise self._final(walk.blame or error, question) from None
+                exchange.retry_causes.append(cause)
+
+    async def _visit(
+        self, exchange: Exchange, backend: Backend, target: Target, question: Question, walk: Walk
+    ) -> tuple[Answer, Gate]:
+        """Ask one place, within its limits: who could go elsewhere does not wait for a place at a full one."""
+        gate = backend.gate
+        await gate.enter(0.0 if walk.has_others else backend.settings.timeouts.first_token_s)
+        try:
+            exchange.backend, exchange.backend_model = target.backend, target.model
+            answer = await self._learn(exchange, backend, target, question)
+        except BaseException:
+            gate.leave()
+            raise
+        self._count(target.backend, "ok")
+        return answer, gate
+
+    async def _learn(self, exchange: Exchange, backend: Backend, target: Target, question: Question) -> Answer:
+        """Ask, and ask again without each parameter that the backend says it does not take."""
+        known = dropped = self.learned.dropped(target.backend, target.model)
+        while True:
+            encoded = question.encode(target, dropped)
+            try:
+                answer = await self._attempt(exchange, backend, target, question, encoded, dropped)
             except ProxyException as error:
                 self._count(target.backend, error.kind)
-                cause = retry_cause(error)
-                pause = pause_s(error, attempt, self._config.request_timeout_s)
-                if cause is None or pause is None or attempt > self._config.max_retries:
-                    raise self._final(error, question) from None
-                exchange.retry_causes.append(cause)
-                await asyncio.sleep(pause)
+                refused = _droppable(error, question, encoded) - dropped
+                if not refused or len(dropped) - len(known) >= MAX_LEARNT:
+                    raise
+                dropped |= refused
+                exchange.retry_causes.append("parameter")
             else:
-                self._count(target.backend, "ok")
+                for parameter in dropped - known:
+                    self._note_learnt(target, parameter)
                 return answer
 
-    def _final(self, error: ProxyException, question: Question) -> ProxyException:
-        return question.unknown_model() if is_unknown_model(error) else error
-
-    async def _attempt(self, exchange: Exchange, target: Target, question: Question) -> Answer:
-        """Send once, and read up to the first output. Raises ProxyException; the connection is then closed."""
+    async def _attempt(
+        self,
+        exchange: Exchange,
+        backend: Backend,
+        target: Target,
+        question: Question,
+        encoded: Encoded,
+        dropped: frozenset[str],
+    ) -> Answer:
+        """Send once, and read what must be there first. Raises ProxyException; the connection is then closed."""
+        exchange.attempts += 1
         started_s = time.monotonic()
-        wait_s = self._config.request_timeout_s if question.streamed else self._config.total_timeout_s
-        response = await self._send(exchange, target, question, wait_s)
+        streams = question.streams(target, dropped)
+        timeouts = backend.settings.timeouts
+        wait_s = timeouts.first_token_s if streams else timeouts.total_s
+        clock = "first_token" if streams else "total"
+        response = await self._send(exchange, backend, encoded, wait_s, clock)
         answer = Answer(
             exchange,
             target,
             response,
             question.reader(target, exchange.started_ns),
-            idle_s=self._config.request_timeout_s,
-            total_s=None if question.streamed else wait_s,
-            clean=partial(self._mask, exchange=exchange, target=target),
+            encoded=encoded,
+            idle_s=timeouts.idle_s,
+            total_s=None if streams else wait_s,
+            clean=partial(self._mask, exchange=exchange, backend=backend),
         )
         try:
-            await self._check_status(response, exchange, target)
-            await answer.begin(wait_s, time.monotonic() - started_s)
+            await self._check_status(response, timeouts.idle_s)
+            await answer.begin(wait_s, time.monotonic() - started_s, "whole" if question.whole else target.delivery)
         except ProxyException as error:
             await answer.close()
-            self._mask(error, exchange, target)
+            self._mask(error, exchange, backend)
             raise
         except BaseException:
             answer.drop()
             raise
+        self._balancer.load(backend.name).answered(time.monotonic() - started_s)
         return answer
 
     async def _send(
-        self, exchange: Exchange, target: Target, question: Question, wait_s: float
+        self, exchange: Exchange, backend: Backend, encoded: Encoded, wait_s: float, clock: str
     ) -> aiohttp.ClientResponse:
-        backend = self._backends[target.backend]
-        encoded = question.encode(target)
         headers = backend.headers(exchange.client_key, exchange.request_id)
         headers.update(encoded.headers)
         try:
             async with asyncio.timeout(wait_s):
                 return await self._session.post(
-                    backend.url(encoded.path), data=BytesIO(encoded.body), headers=headers, allow_redirects=False
+                    backend.url(encoded.path),
+                    data=BytesIO(encoded.body),
+                    headers=headers,
+                    allow_redirects=False,
+                    ssl=backend.tls,
+                    timeout=backend.timeout,
                 )
         except TimeoutError as error:
             if isinstance(error, aiohttp.ClientError):
                 raise connection_error(error, backend.name) from None
-            clock = "first_token" if question.streamed else "total"
             raise UpstreamTimeoutError(
                 f"the backend did not begin to answer within {wait_s:g} s", clock=clock
             ) from None
         except (aiohttp.ClientError, ConnectionError) as error:
             raise connection_error(error, backend.name) from None
 
-    async def _check_status(self, response: aiohttp.ClientResponse, exchange: Exchange, target: Target) -> None:
+    async def _check_status(self, response: aiohttp.ClientResponse, idle_s: float) -> None:
         """Raise the error for any status but 200, with the beginning of the backend's own text."""
         status = response.status
         if status == 200:
@@ -156,7 +236,7 @@ class Pool:
         if status < 400:
             raise unexpected_status(status)
         try:
-            async with asyncio.timeout(min(10.0, self._config.request_timeout_s)):
+            async with asyncio.timeout(min(10.0, idle_s)):
                 body = await _read_some(response.content, _ERROR_BODY_BYTES)
         except (TimeoutError, aiohttp.ClientError):
             body = b""
@@ -165,13 +245,45 @@ class Pool:
         error.headers = passed_headers(headers, "retry-after")
         raise error
 
-    def _mask(self, error: ProxyException, exchange: Exchange, target: Target) -> None:
+    def _final(self, error: ProxyException, question: Question) -> ProxyException:
+        return question.unknown_model() if is_unknown_model(error) else error
+
+    def _note_failure(self, backend: Backend, error: ProxyException) -> None:
+        """Let a backend rest that cannot be reached, or that asks for it."""
+        load = self._balancer.load(backend.name)
+        match error:
+            case UpstreamConnectionError(phase="connect") | UpstreamTimeoutError(clock="connect"):
+                load.failed(time.monotonic())
+            case UpstreamStatusError(retry_after_s=float(asked_s)):
+                load.failed(time.monotonic(), asked_s)
+
+    def _note_learnt(self, target: Target, parameter: str) -> None:
+        if self.learned.learn(target.backend, target.model, parameter):
+            _log.info("parameter left out", backend=target.backend, model=target.model, parameter=parameter)
+            if self._metrics is not None:
+                self._metrics.parameter_learned(target.backend)
+
+    def _mask(self, error: ProxyException, exchange: Exchange, backend: Backend) -> None:
         """Take our keys out of what a backend said of them."""
-        mask_error(error, self._backends[target.backend].secrets(exchange.client_key))
+        mask_error(error, backend.secrets(exchange.client_key))
 
     def _count(self, backend: str, cause: str) -> None:
         if self._metrics is not None:
             self._metrics.upstream_attempt(backend, cause)
+
+
+def _droppable(error: ProxyException, question: Question, encoded: Encoded) -> frozenset[str]:
+    """Return the parameters that a refusal names, where the question keeps its meaning without all of them."""
+    if error.status not in (400, 422):
+        return frozenset()
+    try:
+        sent = _decode_members(encoded.body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return frozenset()  # a client's own bytes: what only a lenient reader takes cannot be edited safely
+    refusal = refused_parameter(error, sent)
+    if refusal is None or not all(map(question.may_drop, refusal.parameters)):
+        return frozenset()
+    return frozenset(refusal.parameters)
 
 
 def passed_headers(headers: Mapping[str, str], *more: str) -> CIMultiDict[str]:

@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import Context
 from enum import StrEnum
 
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession
 
 from gateway.backends.backend import Backend
 from gateway.backends.listing import ModelLister
@@ -50,6 +50,7 @@ class Prober:
         *,
         interval_s: float = PROBE_INTERVAL_S,
         clock: Callable[[], float] = time.monotonic,
+        on_answer: Callable[[str], None] | None = None,
     ) -> None:
         # One attempt: a probe measures the backend, and the next probe is the retry.
         self._lister = ModelLister(session, backend, timeout_s, attempts=1)
@@ -57,6 +58,7 @@ class Prober:
         self._backend_name = backend.name
         self._interval_s = interval_s
         self._clock = clock
+        self._on_answer = on_answer
         self._good_at_s: float | None = None
         self._task: asyncio.Task[None] | None = None
         self.status = HealthState.DEGRADED
@@ -103,6 +105,8 @@ class Prober:
         if error is None or self._asks_for_a_key(error):
             self._good_at_s = now_s
             self.status = HealthState.HEALTHY
+            if self._on_answer is not None:
+                self._on_answer(self._backend_name)
         elif reached or (self._good_at_s is not None and now_s - self._good_at_s <= REMEMBERED_S):
             self.status = HealthState.DEGRADED
         else:
@@ -121,5 +125,62 @@ def _unreached(error: ProxyException | None) -> bool:
     return isinstance(error, UpstreamTimeoutError)
 
 
-PROBER: web.AppKey[Prober] = web.AppKey("prober", Prober)
-"""Where an application keeps its prober."""
+class Probers:
+    """The probers of all backends, each by its backend's name; together they are the health of the gateway.
+
+    `make` returns the prober of a backend. `status` is healthy where all are, unhealthy where none can be reached.
+    """
+
+    def __init__(self, make: Callable[[Backend], Prober]) -> None:
+        self._make = make
+        self._started = False
+        self._probers: dict[str, tuple[Backend, Prober]] = {}
+
+    @property
+    def by_backend(self) -> Mapping[str, Prober]:
+        """Each backend's prober, in the order of the configuration."""
+        return {name: prober for name, (_, prober) in self._probers.items()}
+
+    @property
+    def status(self) -> HealthState:
+        """All in one word."""
+        states = {prober.status for _, prober in self._probers.values()}
+        return states.pop() if len(states) == 1 else HealthState.DEGRADED
+
+    @property
+    def latency_ms(self) -> float | None:
+        """The shortest of the last probes' latencies."""
+        known = [prober.latency_ms for _, prober in self._probers.values() if prober.latency_ms is not None]
+        return min(known, default=None)
+
+    @property
+    def usable(self) -> bool:
+        """Whether any backend can be asked."""
+        return any(prober.usable for _, prober in self._probers.values())
+
+    def start(self) -> None:
+        """Begin to probe."""
+        self._started = True
+        for _, prober in self._probers.values():
+            prober.start()
+
+    async def replace(self, backends: Iterable[Backend]) -> None:
+        """Probe these from now on; a backend that stayed the same object keeps its prober."""
+        before, self._probers = self._probers, {}
+        for backend in backends:
+            kept = before.get(backend.name)
+            if kept is not None and kept[0] is backend:
+                self._probers[backend.name] = before.pop(backend.name)
+                continue
+            prober = self._make(backend)
+            self._probers[backend.name] = backend, prober
+            if self._started:
+                prober.start()
+        for _, prober in before.values():
+            await prober.aclose()
+
+    async def aclose(self) -> None:
+        """Stop probing."""
+        self._started = False
+        for _, prober in self._probers.values():
+            await prober.aclose()

@@ -1,4 +1,4 @@
-"""What is known of models: the backend's list, names and their mapping."""
+"""What is known of models: the backends' lists, the names of models, and where each leads."""
 
 from aiohttp import web
 

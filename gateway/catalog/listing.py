@@ -1,132 +1,115 @@
 """One backend's list of models, kept: read again in the background, once for all who wait."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Callable, Coroutine
+from math import inf
 from typing import Any
 
-from gateway.catalog.mapping import NameMapping
-from gateway.catalog.names import NameTable
-from gateway.codecs.models import ModelInfo, unlisted_model, virtual_model
-from gateway.codecs.virtual import VirtualModel
+from gateway.catalog.offer import Offer
+from gateway.catalog.source import Source
+from gateway.codecs.models import ModelInfo
 from gateway.errors import ProxyException, UpstreamTimeoutError
 from gateway.telemetry.logging import get_logger
 
 RETRY_S = 5.0
 """After a failure nobody asks the backend for its list again before this."""
 WAIT_S = 4.0
-"""How long a request waits for the first list; reading goes on. Some clients give a list of models 5 s in all."""
+"""How long requests wait for one reading; it goes on. Some clients give a list of models 5 s in all."""
+GRACE_S = 0.25
+"""How long those wait for a first list who have a backend to ask already: it may be better, or say more."""
 
 _log = get_logger("catalog")
 
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
-
-
-class Listing:
-    """One list as a backend gave it, with the mapping's names and an index: built once a refresh, asked every request.
-
-    `read` is the backend's list, `models` what clients are shown: a name that the mapping has is the mapping's.
-    """
-
-    __slots__ = ("_mapping", "_names", "_patterned", "_shown", "models", "read")
-
-    def __init__(self, models: tuple[ModelInfo, ...], mapping: NameMapping) -> None:
-        self.read = models
-        self._mapping = mapping
-        self._names = NameTable({model.id: model for model in models})
-        self._patterned: dict[str, ModelInfo] = {}
-        mapped = tuple(self._behind(virtual) for virtual in mapping.virtuals)
-        self._shown = NameTable({model.id: model for model in mapped})
-        own = models if not mapped else tuple(model for model in models if self._shown.find(model.id) is None)
-        self.models = own + mapped
-
-    def find(self, name: str) -> ModelInfo | None:
-        """Return the model that `name` means: the mapping's, else the backend's, else that of a pattern."""
-        model = self._shown.find(name) or self._names.find(name)
-        if model is None and (virtual := self._mapping.find_pattern(name)) is not None:
-            if virtual.name not in self._patterned:
-                self._patterned[virtual.name] = self._behind(virtual)
-            return self._patterned[virtual.name]
-        return model
-
-    def _behind(self, virtual: VirtualModel) -> ModelInfo:
-        # Not `find`: what an entry names is the backend's, never another entry.
-        return virtual_model(virtual, self._names.find(virtual.model) or unlisted_model(virtual.model))
+MakeOffer = Callable[[Source, tuple[ModelInfo, ...]], Offer]
 
 
 class KeptListing:
-    """A listing for `ttl_s` seconds; an older one still serves while it is read again, and when that fails.
+    """What a backend offers, for `ttl_s` seconds; older ones still serve while it is read again, and when that fails.
 
-    `read` makes a new listing with a client's key; `spawn` runs it in a task that belongs to no request; `clock`
-    counts seconds.
+    `make` turns a list into an offer; `spawn` runs a reading in a task that belongs to no request; `clock` counts
+    seconds. `due_s`: when it is to be read next; `task` reads it now; `error` is how the last reading failed.
     """
 
-    __slots__ = ("_clock", "_error", "_read", "_read_at_s", "_spawn", "_task", "_tried_at_s", "_ttl_s", "listing")
+    __slots__ = (
+        "_clock",
+        "_make",
+        "_spawn",
+        "_started_s",
+        "_tried_at_s",
+        "_ttl_s",
+        "due_s",
+        "error",
+        "offer",
+        "source",
+        "task",
+    )
 
     def __init__(
-        self,
-        read: Callable[[str | None], Awaitable[Listing]],
-        *,
-        ttl_s: float,
-        spawn: Spawn,
-        clock: Callable[[], float],
+        self, source: Source, *, ttl_s: float, make: MakeOffer, spawn: Spawn, clock: Callable[[], float]
     ) -> None:
-        self.listing: Listing | None = None
-        self._read = read
+        self.source = source
+        self.offer = Offer(source.settings, None)
+        self.due_s = -inf
+        self.error: ProxyException | None = None
+        self.task: asyncio.Task[None] | None = None
         self._ttl_s = ttl_s
+        self._make = make
         self._spawn = spawn
         self._clock = clock
-        self._read_at_s = 0.0
-        self._tried_at_s = 0.0
-        self._error: ProxyException | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._started_s = -inf
+        self._tried_at_s = -inf
 
-    async def get(self, client_key: str | None) -> Listing:
-        """Return the listing; the key is used if it must be read, and not kept.
+    @property
+    def read(self) -> bool:
+        """Whether there is a list, however old."""
+        return self.offer.models is not None
 
-        Raises the backend's UpstreamError or TranslationError when there never was one.
+    def refresh(self, client_key: str | None) -> None:
+        """Begin to read the list, unless that goes on already; the key is used for it and not kept."""
+        if self.task is None:
+            self.due_s = inf
+            self._started_s = self._clock()
+            self.task = self._spawn(self._refresh(client_key if self.source.per_client_key else None))
+
+    def renew(self, client_key: str | None) -> None:
+        """Begin to read the list unless it was tried less than RETRY_S ago.
+
+        For a name that no list has: models are loaded and added while a gateway runs.
         """
-        now_s = self._clock()
-        if self.listing is not None and now_s - self._read_at_s < self._ttl_s:
-            return self.listing
-        if self._task is None and (self._error is None or now_s - self._tried_at_s >= RETRY_S):
-            self._task = self._spawn(self._refresh(client_key))
-        # A time of 0 asks for no keeping: then even an old list is not shown before the new one was tried.
-        if self._task is not None and (self.listing is None or self._ttl_s == 0):
-            await self._wait(self._task)
-        if self.listing is None:
-            error = self._error or UpstreamTimeoutError(
-                f"the backend has not listed its models within {WAIT_S:g} s", clock="list"
-            )
-            raise error.with_traceback(None)  # the same error for many: its trace must not grow
-        return self.listing
+        if self._clock() - self._tried_at_s >= RETRY_S:
+            self.refresh(client_key)
 
-    async def renewed(self, client_key: str | None) -> Listing | None:
-        """Return the listing after another look at the backend, unless it was tried less than RETRY_S ago.
+    def patience_s(self, *, content: bool) -> float:
+        """Return how long a request may still wait for the reading that goes on; 0 and less when none does.
 
-        For a name that an old list does not have: models are loaded and added while a gateway runs.
+        `content`: it could do without.
         """
-        if self._task is None:
-            if self._clock() - self._tried_at_s < RETRY_S:
-                return self.listing
-            self._task = self._spawn(self._refresh(client_key))
-        await self._wait(self._task)
-        return self.listing
+        if self.task is None:
+            return 0.0
+        return (GRACE_S if content else WAIT_S) - (self._clock() - self._started_s)
 
-    async def _wait(self, task: asyncio.Task[None]) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(WAIT_S):
-                await asyncio.shield(task)  # a client that leaves must not take the others' refresh with it
+    def failure(self) -> ProxyException:
+        """Return why there is no list."""
+        if self.error is not None:
+            return self.error
+        return UpstreamTimeoutError(f"the backend has not listed its models within {WAIT_S:g} s", clock="list")
 
     async def _refresh(self, client_key: str | None) -> None:
+        now_due_s = -inf
         try:
-            self.listing = await self._read(client_key)
-            self._error = None
-            self._read_at_s = self._clock()
+            models = await self.source.fetch(client_key)
+            self.offer = self._make(self.source, models)
+            self.error = None
+            now_due_s = self._clock() + self._ttl_s
         except ProxyException as error:
-            if self._error is None:
-                _log.warning("model list not read", error_kind=error.kind, error=error.message)
-            self._error = error
+            if self.error is None:
+                _log.warning(
+                    "model list not read", backend=self.source.name, error_kind=error.kind, error=error.message
+                )
+            self.error = error
+            now_due_s = self._clock() + RETRY_S
         finally:
             self._tried_at_s = self._clock()
-            self._task = None
+            self.due_s = now_due_s
+            self.task = None

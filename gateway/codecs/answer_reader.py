@@ -1,5 +1,6 @@
 """AnswerReader: the frame all readers share: tells a stream from a plain body, bounds both, and ends honestly."""
 
+import re
 from abc import ABC, abstractmethod
 
 from gateway.codecs.backend_errors import error_from_object
@@ -14,6 +15,8 @@ MAX_BODY_BYTES = 256 * 1024 * 1024
 """A plain answer beyond this is a fault; a large batch of embeddings is some 50 MB."""
 
 CUT_MESSAGE = "the backend closed the connection before its answer was complete"
+
+_REVISION = re.compile(r"@(?:main|master|[0-9a-f]{40})$")
 
 
 class AnswerReader(ABC):
@@ -104,7 +107,7 @@ class AnswerReader(ABC):
         return events
 
     def _take(self, chunk: Chunk, events: list[Event]) -> None:
-        if chunk.error is not None:
+        if chunk.error:
             raise error_from_object(chunk.error)
         if chunk.usage is not None or chunk.timings is not None:
             self._count(chunk)
@@ -149,7 +152,8 @@ class AnswerReader(ABC):
     def _other_model(self) -> str:
         if self._asked is None:
             return ""
-        same = is_same_model(self._asked, self._answered)
+        # A server that adds which revision of the model it loaded still means that model.
+        same = any(is_same_model(self._asked, name) for name in (self._answered, _REVISION.sub("", self._answered)))
         return self._answered if not same else self._asked if self._stands_in else ""
 
     def _finish_stream(self, sse: SseDecoder, end: End) -> list[Event]:

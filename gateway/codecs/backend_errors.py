@@ -23,6 +23,25 @@ _TOO_LONG = re.compile(
     re.I,
 )
 
+_STATUS_OF_CODE = {
+    "invalid_api_key": 401,
+    "insufficient_quota": 429,
+    "rate_limit_exceeded": 429,
+    "rate_limit_error": 429,
+    "context_length_exceeded": 400,
+    "exceed_context_size_error": 400,
+    "content_filter": 400,
+    "invalid_request_error": 400,
+    "BadRequestError": 400,
+    "authentication_error": 401,
+    "model_not_found": 404,
+    "NotFoundError": 404,
+    "not_found_error": 404,
+    "overloaded_error": 503,
+    "unavailable_error": 503,
+}
+"""What an error within a 200 would have had as its status: codes and types of OpenAI, vLLM, llama.cpp, Anthropic."""
+
 
 def error_from_status(
     status: int, content_type: str, body: bytes, retry_after_s: float | None = None
@@ -41,9 +60,18 @@ def error_from_status(
 
 def error_from_object(raw: Any) -> UpstreamStatusError:
     """Return the error for an error object inside an answer that began as a success; status from its code, else 502."""
-    code = raw.get("code", raw.get("status")) if isinstance(raw, dict) else None
-    status = int(code) if isinstance(code, int | str) and str(code).isdigit() and 400 <= int(code) <= 599 else 502
+    said = [raw.get(key) for key in ("code", "status", "status_code", "type")] if isinstance(raw, dict) else []
+    status = next((status for value in said if (status := _status_of(value))), 502)
     return _from_value({"error": raw}, status, "the backend reported an error without a text", None)
+
+
+def _status_of(value: Any) -> int | None:
+    """Return the HTTP status that a code is (a number, or one as text), or stands for; None for any other."""
+    if isinstance(value, str) and not value.isdecimal():
+        return _STATUS_OF_CODE.get(value)
+    if isinstance(value, str | int) and not isinstance(value, bool) and len(str(value)) == 3:
+        return int(value) if 400 <= int(value) <= 599 else None
+    return None
 
 
 def unexpected_status(status: int) -> TranslationError:
@@ -85,6 +113,10 @@ def retry_after_s(headers: Any, now_s: float) -> float | None:
 
 def _from_value(raw: Any, status: int, fallback: str, retry_after: float | None) -> UpstreamStatusError:
     """Read OpenAI's `{"error": {…}}`, `{"error": "…"}`, FastAPI's `{"detail": …}`, `{"message": …}`, bare strings."""
+    if isinstance(raw, list) and len(raw) == 1 and isinstance(raw[0], dict):
+        raw = raw[0]  # Google's
+    if (faults := _faults(raw)) is not None:
+        return _from_faults(faults, status, retry_after)
     error: Any = raw
     if isinstance(raw, dict):
         error = next((raw[key] for key in ("error", "detail", "message", "errors") if raw.get(key)), None)
@@ -105,6 +137,40 @@ def _from_value(raw: Any, status: int, fallback: str, retry_after: float | None)
     if error is None or error == "":
         text = fallback
     return UpstreamStatusError(status, text[:_MAX_TEXT], retry_after_s=retry_after)
+
+
+def _faults(value: Any) -> list[dict[str, Any]] | None:
+    """Return the faults that pydantic found in the request, however a server wraps their list."""
+    for _ in range(4):
+        if isinstance(value, str) and value[:1] in ("[", "{"):
+            try:
+                value = json.loads(value)
+            except (ValueError, RecursionError):
+                return None
+        if isinstance(value, dict):
+            value = next((value[key] for key in ("error", "detail", "message") if value.get(key)), None)
+        elif isinstance(value, list):
+            found = [fault for fault in value if isinstance(fault, dict) and isinstance(fault.get("msg"), str)]
+            return found if found and len(found) == len(value) else None
+    return None
+
+
+def _from_faults(faults: list[dict[str, Any]], status: int, retry_after: float | None) -> UpstreamStatusError:
+    """Say each fault with its place; without the input, which is the client's own."""
+    told = [(_place(fault.get("loc")), fault["msg"]) for fault in faults]
+    return UpstreamStatusError(
+        status,
+        "; ".join(f"{place}: {text}" if place else text for place, text in told)[:_MAX_TEXT],
+        error_type="invalid_request_error",
+        param=told[0][0] or None,
+        code=_text(faults[0].get("type")),
+        retry_after_s=retry_after,
+    )
+
+
+def _place(loc: Any) -> str:
+    parts = loc if isinstance(loc, list) else []
+    return ".".join(str(part) for part in (parts[1:] if parts[:1] == ["body"] else parts))
 
 
 def _text(value: Any) -> str | None:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gateway.codecs.contract import Question, Target
+
 # The words of backends for what a model can do, and Ollama's for the same.
 _WORDS = {
     "completion": "completion",
@@ -63,6 +65,21 @@ def capabilities(names: Sequence[str], stated: Mapping[str, bool]) -> tuple[str,
 
 def _any(pattern: re.Pattern[str], names: Sequence[str]) -> bool:
     return any(map(pattern.search, names))
+
+
+def able(targets: Sequence[Target], question: Question) -> Sequence[Target]:
+    """Return those targets of which nothing that the question needs is denied; all of them where each lacks something.
+
+    Then the first one's lack, or the backend's own refusal, is what the client is told. Vectors of another model fit
+    nothing that was stored: for them a fallback counts only where it is the same model elsewhere.
+    """
+    if len(targets) == 1:
+        return targets
+    needs = question.needs
+    if "embedding" in needs:
+        same = {target.model for target in targets if not target.fallback}
+        targets = [target for target in targets if not target.fallback or target.model in same]
+    return [target for target in targets if needs.isdisjoint(target.denied)] or targets
 
 
 def stated(entry: dict[str, Any]) -> dict[str, bool]:

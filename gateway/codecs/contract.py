@@ -1,7 +1,7 @@
 """What the attempts loop asks of a codec: a question to encode for any target, and a reader for its answer."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -12,20 +12,40 @@ from gateway.errors import ProxyException
 class Profile(msgspec.Struct, frozen=True):
     """What one kind of backend takes; the rows are in `backends.profiles`.
 
-    `parameters`: request keys it accepts beyond those every server knows. `max_tokens`: its name for that bound.
-    `thinking_off`: the key that switches reasoning off (`chat_template_kwargs` or `reasoning_effort`), None where none
-    is known. `thinking_levels`: whether it takes `reasoning_effort`. `embedding_batch`: the most texts it
-    embeds at once.
+    `evidence`: whether the row was measured on a real server or taken from its documentation.
+    `parameters`: request keys it accepts beyond those every server knows. `max_tokens`, `seed`: its names for these.
+    `formats`: the kinds of `response_format` it holds an answer to.
+    `thinking_off`: the key that switches reasoning off and on (`chat_template_kwargs`, `reasoning` or
+    `reasoning_effort`), None where none is known. `thinking_switches`: what its templates call that switch.
+    `thinking_on`: the effort that switches on what is off by default. `thinking_levels`: whether it takes
+    `reasoning_effort`; `thinking_highest`: the most of it. `thinking_field`: where reasoning comes back.
+    `stream_usage`: whether it takes `stream_options`; who does not sends usage unasked. `streams_plain`: whether a
+    plain question may be asked as a stream without losing anything of the answer; `always_streams`: and is, whatever
+    is lost.
+    `embedding_batch`: the most texts it embeds at once. `metadata`, `health`: paths beside its `/v1`, "" where it has
+    none that is known. `key_header`: where it wants its key.
     """
 
     name: str
+    evidence: Literal["measured", "documented"] = "documented"
     parameters: frozenset[str] = frozenset()
     max_tokens: str = "max_tokens"
+    seed: str = "seed"
+    formats: frozenset[str] = frozenset({"json_object", "json_schema"})
     stream_usage: bool = True
+    streams_plain: bool = True
+    always_streams: bool = False
     base64_embeddings: bool = False
     embedding_batch: int = 2048
     thinking_off: str | None = None
+    thinking_switches: tuple[str, ...] = ("enable_thinking",)
+    thinking_on: str = ""
     thinking_levels: bool = False
+    thinking_highest: str = "high"
+    thinking_field: str = ""
+    metadata: str = ""
+    health: str = ""
+    key_header: str = "Authorization"
 
 
 class Defaults(msgspec.Struct, frozen=True):
@@ -43,7 +63,10 @@ class Target(msgspec.Struct, frozen=True):
     """One place that can answer: the backend's name, its own name for the model, and its profile.
 
     `defaults`: what the virtual model adds that was asked for, None for any other. `stand_in`: DEFAULT_MODEL, where it
-    answers for a name that nobody serves, or for none. `denied`: capabilities the backend says the model has not.
+    answers for a name that nobody serves, or for none, and a fallback's name. `denied`: capabilities the backend says
+    the model has not. `tier`: how directly the name leads here, lower is asked first. `fallback`: 0 serves what was
+    asked for, 1 and more are the fallbacks in their order. `delivery`: what may be shown before the answer is complete
+    (`live`, `guarded`, `whole`). `sticky`: a conversation stays with one backend.
     """
 
     backend: str
@@ -52,6 +75,10 @@ class Target(msgspec.Struct, frozen=True):
     defaults: Defaults | None = None
     stand_in: str = ""
     denied: tuple[str, ...] = ()
+    tier: int = 0
+    fallback: int = 0
+    delivery: str = "live"
+    sticky: bool = False
 
 
 class Encoded(NamedTuple):
@@ -92,8 +119,31 @@ class Question(Protocol):
         ...
 
     @property
-    def streamed(self) -> bool:
-        """Whether the backend is asked to stream; decides which clocks run."""
+    def whole(self) -> bool:
+        """Whether the client gets the answer in one piece: then nothing is shown before it is complete."""
+        ...
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The capabilities a model must have to answer: of `vision`, `tools`, `thinking`, `embedding`, `insert`."""
+        ...
+
+    @property
+    def cache_form(self) -> str:
+        """What decides, beside the encoded request and the target, which events the reader makes of an answer."""
+        ...
+
+    @property
+    def conversation_key(self) -> str:
+        """What stays the same over the turns of one conversation; "" where nothing does."""
+        ...
+
+    def streams(self, target: Target, dropped: frozenset[str] = frozenset()) -> bool:
+        """Return whether `target` is asked to stream; decides which clocks run."""
+        ...
+
+    def may_drop(self, parameter: str) -> bool:
+        """Return whether a parameter that a backend refuses may be left out without changing what was asked."""
         ...
 
     def encode(self, target: Target, dropped: frozenset[str] = frozenset()) -> Encoded:

@@ -8,6 +8,7 @@ from gateway.codecs.durations import check_keep_alive
 from gateway.codecs.embed_reader import EmbedReader
 from gateway.codecs.names import check_name, unusable_name
 from gateway.codecs.options import read_options
+from gateway.codecs.refusals import ESSENTIAL
 from gateway.codecs.requests import embed_inputs
 from gateway.errors import ModelNotFoundError, ProxyException, RequestError, UpstreamStatusError
 from gateway.schemas.ollama import EmbeddingsRequest, EmbedRequest
@@ -22,7 +23,10 @@ class EmbedQuestion:
     `dimensions` None means all; the vectors are cut where the backend did not do it.
     """
 
-    streamed = False
+    whole = True
+    needs = frozenset(("embedding",))
+    conversation_key = ""
+    cache_form = "vectors"
 
     def __init__(self, request: EmbedRequest | EmbeddingsRequest) -> None:
         check_keep_alive(request.keep_alive)
@@ -52,6 +56,14 @@ class EmbedQuestion:
         if len(self.inputs) <= size:
             return [self]
         return [self._with(self.inputs[at : at + size]) for at in range(0, len(self.inputs), size)]
+
+    def streams(self, target: Target, dropped: frozenset[str] = frozenset()) -> bool:
+        """Return False: vectors come in one piece."""
+        return False
+
+    def may_drop(self, parameter: str) -> bool:
+        """Return whether a parameter may be left out: vectors come as floats then, and are cut to length by us."""
+        return parameter not in ESSENTIAL
 
     def encode(self, target: Target, dropped: frozenset[str] = frozenset()) -> Encoded:
         """Return the request for `target`; vectors come as base64 where its profile offers it."""

@@ -5,7 +5,7 @@ import msgspec
 from gateway.codecs.answer_reader import AnswerReader, check_json
 from gateway.codecs.backend_errors import error_from_object
 from gateway.codecs.events import Event, Usage, Vectors
-from gateway.codecs.tolerance import read_object
+from gateway.codecs.tolerance import error_told, read_object
 from gateway.errors import TranslationError
 from gateway.schemas.chunks import Chunk, EmbeddingItem, EmbeddingList
 
@@ -23,9 +23,10 @@ class EmbedReader(AnswerReader):
         raise TranslationError("the backend streamed its answer to an embedding request")
 
     def _read_body(self, body: bytes, events: list[Event]) -> None:
-        answer = _decode_list(check_json(body))
-        if answer.error is not None:
-            raise error_from_object(answer.error)
+        text = check_json(body)
+        answer = _decode_list(text)
+        if error := answer.error or (error_told(read_object(text)) if answer.data is None else None):
+            raise error_from_object(error)
         items = answer.data or []
         if len(items) != self._expected:
             raise TranslationError(f"the backend answered with {len(items)} embeddings for {self._expected} inputs")

@@ -7,6 +7,7 @@ block of events without any of these marks is passed without being parsed.
 import re
 
 from gateway.codecs.answer_reader import CUT_MESSAGE, MAX_BODY_BYTES, check_json
+from gateway.codecs.assembly import Assembly, as_stream
 from gateway.codecs.backend_errors import error_from_object
 from gateway.codecs.events import End, Event, Failure, Finish, Raw, Usage
 from gateway.codecs.sse import MAX_EVENT_BYTES, SseDecoder
@@ -24,10 +25,14 @@ _DONE = b"data: [DONE]\n\n"
 class FramingReader:
     """Passes events or a plain body through. A `BackendReader` (see codecs.contract).
 
-    `hide_usage`: the usage chunk was asked for by us, not by the client, and is taken out again.
+    `hide_usage`: the usage chunk was asked for by us, not by the client, and is taken out again. `whole`: whether the
+    client wants one object or a stream, whichever of them the backend sends; None: it takes what comes.
     """
 
-    def __init__(self, *, hide_usage: bool = False) -> None:
+    def __init__(self, *, hide_usage: bool = False, whole: bool | None = None) -> None:
+        self._whole = whole
+        self._one_body = False
+        self._assembly: Assembly | None = None
         self.progress = 0
         self.finished = False
         self.ended = False
@@ -53,9 +58,8 @@ class FramingReader:
             if not first and len(data) < 65536:
                 self._held = data
                 return []
-            self._decided = True
-            self.plain = first in (b"{", b"[", b"<")
-        if self.plain:
+            self._decide(first)
+        if self._one_body:
             return self._feed_body(data)
         return self._feed_stream(data)
 
@@ -66,7 +70,7 @@ class FramingReader:
         if end is End.CANCELLED and not self.finished:
             self.ended = True
             return []
-        if self.plain or not self._decided:
+        if self._one_body or not self._decided:
             return self._finish_body() if end is End.CLEAN else [self._fail(_cut())]
         events: list[Event] = []
         last = self._held.rstrip(b"\r\n") + b"\n\n"
@@ -78,7 +82,15 @@ class FramingReader:
             self.finished, self._reason = True, match[1].decode()
         if not self.finished:
             return [*events, self._fail(_cut())]
-        return [*events, Raw(_DONE), *self._closing()]
+        return [*events, *(() if self._assembly is not None else (Raw(_DONE),)), *self._closing()]
+
+    def _decide(self, first: bytes) -> None:
+        """Choose between stream and body by the first byte that is not blank."""
+        self._decided = True
+        self._one_body = first in (b"{", b"[", b"<")
+        self.plain = self._one_body if self._whole is None else self._whole
+        if self._whole and not self._one_body:
+            self._assembly = Assembly()
 
     def _feed_stream(self, data: bytes) -> list[Event]:
         start = max(0, len(self._held) - 3)
@@ -98,13 +110,13 @@ class FramingReader:
         try:
             self._sift(block, kept)
         except ProxyException as error:
-            return [*_raw(kept, bool(self.progress)), self._fail(error)]
-        return [*_raw(kept, bool(self.progress)), *(self._closing() if self.ended else ())]
+            return [*self._kept(kept), self._fail(error)]
+        return [*self._kept(kept), *(self._closing() if self.ended else ())]
 
     def _sift(self, block: bytes, kept: list[bytes]) -> None:
         """Append to `kept` what passes of a block, up to [DONE]. Raises ProxyException for an error in it."""
         at = 0
-        while not self.progress and at < len(block) and not self.ended:
+        while (not self.progress or self._assembly is not None) and at < len(block) and not self.ended:
             at = self._take(block, at, kept)
         for mark in () if self.ended else _marks(block, at):
             if mark < at:
@@ -138,8 +150,10 @@ class FramingReader:
         if not payload.strip():
             return True
         chunk = read_chunk(payload)
-        if chunk.error is not None:
+        if chunk.error:
             raise error_from_object(chunk.error)
+        if self._assembly is not None:
+            self._assembly.add(payload, chunk)
         if chunk.usage is not None:
             self._usage = _usage(chunk)
             if self._hide_usage and not chunk.choices:
@@ -153,8 +167,14 @@ class FramingReader:
 
     def _closing(self) -> list[Event]:
         self.ended = self.finished = True
-        closing: list[Event] = [self._usage] if self._usage is not None else []
+        closing: list[Event] = [Raw(self._assembly.body())] if self._assembly is not None else []
+        if self._usage is not None:
+            closing.append(self._usage)
         return [*closing, Finish(self._reason)]
+
+    def _kept(self, kept: list[bytes]) -> list[Event]:
+        """Return what passes of a block; nothing where it becomes part of one object."""
+        return [Raw(b"".join(kept), bool(self.progress))] if kept and self._assembly is None else []
 
     def _feed_body(self, data: bytes) -> list[Event]:
         self._body.append(data)
@@ -169,8 +189,12 @@ class FramingReader:
             chunk = read_chunk(check_json(body))
         except ProxyException as error:
             return [self._fail(error)]
-        if chunk.error is not None:
+        if chunk.error:
             return [self._fail(error_from_object(chunk.error))]
+        if self._whole is False:
+            if not chunk.choices:
+                return [self._fail(TranslationError("the backend answered without any choices"))]
+            body = as_stream(check_json(body), with_usage=not self._hide_usage)
         self.progress += 1
         self._usage = _usage(chunk)
         for choice in chunk.choices or ():
@@ -216,10 +240,6 @@ def _shows_output(chunk: Chunk) -> bool:
         ):
             return True
     return False
-
-
-def _raw(kept: list[bytes], content: bool) -> list[Event]:
-    return [Raw(b"".join(kept), content)] if kept else []
 
 
 def _usage(chunk: Chunk) -> Usage | None:

@@ -1,7 +1,7 @@
 """Ollama's messages as OpenAI's: images into parts, tool calls with ids, and every tool result paired with its call."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.codecs.images import image_part
@@ -88,3 +88,13 @@ def _encode_call(call: ToolCall, pairing: _Pairing) -> dict[str, Any]:
         "type": "function",
         "function": {"name": call.function.name, "arguments": arguments},
     }
+
+
+def beginning(messages: Sequence[Mapping[str, Any]]) -> str:
+    """Return the messages up to the first of a user as one text: what all turns of a conversation share."""
+    first: list[str] = []
+    for message in messages:
+        first.append(repr(message.get("content")))
+        if message.get("role") == "user":
+            break
+    return "\n".join(first)

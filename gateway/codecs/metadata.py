@@ -1,10 +1,9 @@
-"""What servers say of their models elsewhere than in the list: which questions are worth asking, and their answers.
+"""What servers say of their models elsewhere than in the list: which questions to ask them, and their answers.
 
-A question is asked only of a server that its own list gives away: llama.cpp and LM Studio by `owned_by`, LiteLLM by the
-moment at which all its models were made. Facts are given in the words of lists, for `models.described_model`.
+Which server has which path is in the profiles. Facts are given in the words of lists, for `models.described_model`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gateway.codecs.models import FILE_NAME, ModelInfo, decode_json
@@ -13,10 +12,6 @@ from gateway.errors import TranslationError
 type Facts = dict[str, dict[str, Any]]
 """Facts by the id of the model."""
 
-LLAMACPP_OWNERS = ("llamacpp", "llama.cpp")
-LMSTUDIO_OWNER = "organization_owner"
-LITELLM_CREATED_S = 1_677_610_602
-"""The `created` that LiteLLM gives every model."""
 MAX_QUESTIONS = 8
 """llama.cpp's router is asked once for each model it has loaded; this many at most."""
 
@@ -31,17 +26,10 @@ class MetadataQuestion(NamedTuple):
     read: Callable[[Any], Facts]
 
 
-def metadata_questions(models: Sequence[ModelInfo]) -> list[MetadataQuestion]:
-    """Return what to ask the server that lists `models`; nothing where the list does not tell which server it is."""
-    if not models:
-        return []
-    if all(model.owned_by == LMSTUDIO_OWNER for model in models):
-        return [MetadataQuestion("/api/v0/models", {}, _lmstudio)]
-    if all(model.created_s == LITELLM_CREATED_S and model.owned_by == "openai" for model in models):
-        return [MetadataQuestion("/model/info", {}, _litellm)]
-    if all(model.owned_by in LLAMACPP_OWNERS for model in models):
-        return _llamacpp_questions(models)
-    return []
+def metadata_questions(models: Sequence[ModelInfo], path: str) -> list[MetadataQuestion]:
+    """Return what to ask the server that lists `models` and has its metadata at `path`; nothing for an unknown one."""
+    ask = _QUESTIONS.get(path)
+    return ask(models) if models and ask is not None else []
 
 
 def read_facts(question: MetadataQuestion, body: bytes) -> Facts:
@@ -118,9 +106,47 @@ def _litellm(answer: Any) -> Facts:
     return facts
 
 
+def _ollama_questions(models: Sequence[ModelInfo]) -> list[MetadataQuestion]:
+    names = [model.id for model in models]
+    return [MetadataQuestion("/api/tags", {}, _ollama), MetadataQuestion("/api/ps", {}, _ollama_running(names))]
+
+
+def _ollama(answer: Any) -> Facts:
+    """Read the list of Ollama's own API: its entries have the words of lists, but for the name."""
+    known = ("details", "size", "capabilities")
+    return {name: {key: entry[key] for key in known if key in entry} for name, entry in _ollama_entries(answer)}
+
+
+def _ollama_running(names: Sequence[str]) -> Callable[[Any], Facts]:
+    def read(answer: Any) -> Facts:
+        if not isinstance(_object(answer).get("models"), list):
+            return {}
+        running = {
+            name: {"state": "loaded", "loaded_context_length": entry.get("context_length")}
+            for name, entry in _ollama_entries(answer)
+        }
+        return {name: running.get(name, {"state": "not-loaded"}) for name in names}
+
+    return read
+
+
+def _ollama_entries(answer: Any) -> list[tuple[str, dict[str, Any]]]:
+    entries = [_object(entry) for entry in _list(_object(answer).get("models"))]
+    return [(entry["name"], entry) for entry in entries if isinstance(entry.get("name"), str)]
+
+
 def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
+
+
+_QUESTIONS: Mapping[str, Callable[[Sequence[ModelInfo]], list[MetadataQuestion]]] = {
+    "/props": _llamacpp_questions,
+    "/api/v0/models": lambda _models: [MetadataQuestion("/api/v0/models", {}, _lmstudio)],
+    "/model/info": lambda _models: [MetadataQuestion("/model/info", {}, _litellm)],
+    "/api/tags": _ollama_questions,
+}
+"""By the path that a profile names."""

@@ -14,11 +14,14 @@ from gateway.codecs.chat_reader import ChatReader
 from gateway.codecs.context import Conversation
 from gateway.codecs.contract import BackendReader, Encoded, Profile, Target
 from gateway.codecs.durations import check_keep_alive
+from gateway.codecs.format_requests import encode_format
 from gateway.codecs.go_texts import go_quote
-from gateway.codecs.messages import encode_messages, user_content
+from gateway.codecs.messages import beginning, encode_messages, user_content
 from gateway.codecs.names import check_name, full_name, unusable_name
 from gateway.codecs.ollama_writer import CHAT, GENERATE, Shape, load_reply
 from gateway.codecs.options import check_format, check_logprobs, check_think, encode_options, read_options
+from gateway.codecs.refusals import ESSENTIAL
+from gateway.codecs.thinking_requests import encode_think
 from gateway.codecs.virtual import with_messages
 from gateway.errors import ModelNotFoundError, ProxyException, RequestError, UpstreamStatusError
 from gateway.schemas.ollama import ChatRequest, GenerateRequest
@@ -44,7 +47,7 @@ class GenerationQuestion(ABC):
     def __init__(self, request: ChatRequest | GenerateRequest) -> None:
         self._request = request
         self.model = request.model_name
-        self.streamed = request.stream is not False
+        self.whole = request.stream is False
         self._think = check_think(request.think)
         self._keep_alive_s = check_keep_alive(request.keep_alive)
         self._options: dict[str, Any] = {}
@@ -52,6 +55,21 @@ class GenerationQuestion(ABC):
         check_logprobs(request.top_logprobs)
         if self.model:
             check_name(self.model)
+
+    @property
+    @abstractmethod
+    def needs(self) -> frozenset[str]:
+        """What a model must be able to do to answer."""
+
+    @property
+    def cache_form(self) -> str:
+        """Whether thinking is shown."""
+        return "answer" if self._think is False else "thinking"
+
+    @property
+    @abstractmethod
+    def conversation_key(self) -> str:
+        """What later turns of this conversation have in common with it."""
 
     @property
     @abstractmethod
@@ -97,6 +115,18 @@ class GenerationQuestion(ABC):
             return RequestError(_TOO_LONG)
         return refusal
 
+    def streams(self, target: Target, dropped: frozenset[str] = frozenset()) -> bool:
+        """Return whether to ask for a stream, also for an answer in one piece: silence and cuts are noticed at once.
+
+        A plain answer is asked for where a stream would come without counts of tokens.
+        """
+        profile = target.profile
+        return not self.whole or profile.always_streams or (profile.streams_plain and "stream_options" not in dropped)
+
+    def may_drop(self, parameter: str) -> bool:
+        """Return whether a parameter only tunes the answer."""
+        return parameter not in ESSENTIAL
+
     def encode(self, target: Target, dropped: frozenset[str] = frozenset()) -> Encoded:
         """Return the request for `target`: only what its profile takes, nothing by default."""
         profile = target.profile
@@ -108,9 +138,12 @@ class GenerationQuestion(ABC):
                 prompt["messages"] = with_messages(
                     prompt["messages"], defaults, first_role=prompt["messages"][0]["role"]
                 )
-        body: dict[str, Any] = {"model": target.model, **prompt, "stream": self.streamed}
-        if self.streamed and profile.stream_usage:
+        streams = self.streams(target, dropped)
+        body: dict[str, Any] = {"model": target.model, **prompt, "stream": streams}
+        if streams and profile.stream_usage:
             body["stream_options"] = {"include_usage": True}
+        if self.path == _COMPLETIONS_PATH:
+            dropped |= {"max_completion_tokens"}  # a name of chats alone
         body.update(encode_options(options, profile, dropped))
         if self.path == _CHAT_PATH:
             body.update(self._chat_parameters(profile))
@@ -130,8 +163,8 @@ class GenerationQuestion(ABC):
     def _chat_parameters(self, profile: Profile) -> dict[str, Any]:
         request = self._request
         parameters: dict[str, Any] = {}
-        if self._format is not None:
-            parameters["response_format"] = self._format
+        if (response_format := encode_format(self._format, profile)) is not None:
+            parameters["response_format"] = response_format
         if request.logprobs:
             parameters["logprobs"] = True
             if request.top_logprobs:
@@ -167,6 +200,17 @@ class ChatQuestion(GenerationQuestion):
         super().check_capabilities(target)
         if self._tools and "tools" in target.denied:
             raise RequestError(f"{full_name(self.model)} does not support tools")
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Chat, and tools, images and thinking where the request has them."""
+        seen = any(isinstance(message.get("content"), list) for message in self._messages)
+        return _needs("completion", tools=self._tools, vision=seen, thinking=self._think)
+
+    @property
+    def conversation_key(self) -> str:
+        """The beginning of the conversation, up to its first question."""
+        return beginning(self._messages)
 
     def _prompt(self) -> dict[str, Any]:
         prompt: dict[str, Any] = {"messages": self._messages}
@@ -212,6 +256,17 @@ class GenerateQuestion(GenerationQuestion):
         if self._generate.suffix and "insert" in target.denied:
             raise RequestError(f"{full_name(self.model)} does not support insert")
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """Generation, and images, thinking and insertion where the request has them."""
+        request = self._generate
+        return _needs("completion", vision=request.images, thinking=self._think, insert=request.suffix)
+
+    @property
+    def conversation_key(self) -> str:
+        """The first prompt of the conversation that `context` carries."""
+        return self.conversation.turns[0][1] if self.conversation is not None else ""
+
     def _prompt(self) -> dict[str, Any]:
         request = self._generate
         if self.conversation is None:
@@ -223,21 +278,5 @@ class GenerateQuestion(GenerationQuestion):
         return {"messages": [*before, {"role": "user", "content": self._content}]}
 
 
-def encode_think(think: bool | str | None, profile: Profile) -> dict[str, Any]:
-    """Return the parameters that ask for reasoning or switch it off; nothing where `think` is unset.
-
-    What a backend is not known to take is not sent: a model that thinks does so by default, and what arrives unwanted
-    is dropped by the reader.
-    """
-    if think is None:
-        return {}
-    by_template = profile.thinking_off == "chat_template_kwargs"
-    if isinstance(think, str):
-        level = "high" if think == "max" else think
-        if profile.thinking_levels:
-            return {"reasoning_effort": level}
-        kwargs = {"enable_thinking": True, "reasoning_effort": level}
-        return {"chat_template_kwargs": kwargs} if by_template else {}
-    if by_template:
-        return {"chat_template_kwargs": {"enable_thinking": think}}
-    return {"reasoning_effort": "none"} if not think and profile.thinking_off == "reasoning_effort" else {}
+def _needs(*always: str, **given: object) -> frozenset[str]:
+    return frozenset((*always, *(capability for capability, wanted in given.items() if wanted)))

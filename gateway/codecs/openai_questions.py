@@ -1,13 +1,16 @@
 """Questions of `/v1`: the client's bytes go out as they came, but for the model's name and the request for usage."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from gateway.codecs.contract import BackendReader, Defaults, Encoded, Profile, Target
 from gateway.codecs.framing_reader import FramingReader
+from gateway.codecs.messages import beginning
+from gateway.codecs.options import without
+from gateway.codecs.refusals import ESSENTIAL
 from gateway.codecs.virtual import absent_parameters, with_messages
 from gateway.errors import ModelNotFoundError, ProxyException, RequestError
 from gateway.schemas.openai import ChatCompletionRequest, CompletionRequest, EmbeddingRequest
@@ -15,6 +18,7 @@ from gateway.schemas.openai import ChatCompletionRequest, CompletionRequest, Emb
 OpenAIRequest = ChatCompletionRequest | CompletionRequest | EmbeddingRequest
 
 _EMBEDDINGS_PATH = "/embeddings"
+_USAGE = "stream_options"
 _NULL = msgspec.Raw(b"null")
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -37,9 +41,45 @@ class PassThroughQuestion:
         self._path = path
         self._body = body
         self.model = request.model_name
-        self.streamed = not isinstance(request, EmbeddingRequest) and bool(request.stream)
+        self._request = request
+        self.whole = isinstance(request, EmbeddingRequest) or not request.stream
         options = None if isinstance(request, EmbeddingRequest) else request.stream_options
         self._wants_usage = options is not None and bool(options.include_usage)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What a model must be able to do to answer."""
+        request = self._request
+        if isinstance(request, EmbeddingRequest):
+            return frozenset(("embedding",))
+        needs = {"completion"}
+        if isinstance(request, ChatCompletionRequest):
+            if request.tools:
+                needs.add("tools")
+            if any(_shows_images(message.content) for message in request.messages):
+                needs.add("vision")
+        return frozenset(needs)
+
+    @property
+    def cache_form(self) -> str:
+        """Whether the usage chunk passes."""
+        return "raw, usage" if self._wants_usage else "raw"
+
+    @property
+    def conversation_key(self) -> str:
+        """The beginning of the conversation, up to its first question."""
+        request = self._request
+        if isinstance(request, ChatCompletionRequest):
+            return beginning([{"role": message.role, "content": message.content} for message in request.messages])
+        return ""
+
+    def streams(self, target: Target, dropped: frozenset[str] = frozenset()) -> bool:
+        """Return whether the client asked for a stream: the backend gets its very words."""
+        return not self.whole
+
+    def may_drop(self, parameter: str) -> bool:
+        """Return whether a parameter only tunes the answer."""
+        return parameter not in ESSENTIAL and not (self._path == _EMBEDDINGS_PATH and parameter == "dimensions")
 
     def unknown_model(self) -> ProxyException:
         """Return the error for a model nobody serves."""
@@ -52,19 +92,19 @@ class PassThroughQuestion:
         edits: dict[str, Any] = {}
         if target.model != self.model:
             edits["model"] = target.model
-        if self.streamed and not self._wants_usage and target.profile.stream_usage:
-            edits["stream_options"] = {"include_usage": True}
+        if not self.whole and not self._wants_usage and target.profile.stream_usage and _USAGE not in dropped:
+            edits[_USAGE] = {"include_usage": True}
         defaults = None if self._path == _EMBEDDINGS_PATH else target.defaults
         if not edits and not dropped and defaults is None:
             return Encoded(self._path, {}, self._body)
         fields, write = _read(self._body)
         if defaults is not None:
             edits |= _additions(fields, defaults, target.profile, dropped)
-        return Encoded(self._path, {}, write(_merged(fields, edits, dropped)))
+        return Encoded(self._path, {}, write(_merged(without(fields, dropped, target.profile), edits)))
 
     def reader(self, target: Target, started_ns: int) -> BackendReader:
         """Return a reader that passes the bytes on, and takes out the usage chunk that the client did not ask for."""
-        return FramingReader(hide_usage=not self._wants_usage)
+        return FramingReader(hide_usage=not self._wants_usage, whole=self.whole)
 
 
 def _read(body: bytes) -> tuple[dict[str, Any], Callable[[Any], bytes]]:
@@ -97,8 +137,14 @@ def _role(message: Any) -> str:
         return ""
 
 
-def _merged(fields: dict[str, Any], edits: dict[str, Any], dropped: frozenset[str]) -> dict[str, Any]:
-    merged = {key: value for key, value in fields.items() if key not in dropped}
+def _shows_images(content: str | list[Any] | None) -> bool:
+    return isinstance(content, list) and any(
+        isinstance(part, dict) and part.get("type") == "image_url" for part in content
+    )
+
+
+def _merged(fields: Mapping[str, Any], edits: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(fields)
     for key, value in edits.items():
         before = merged.get(key) if isinstance(value, dict) else None
         if isinstance(before, msgspec.Raw):

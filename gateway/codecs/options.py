@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal, NamedTuple
 
 from gateway.codecs.contract import Profile
@@ -54,6 +54,16 @@ TABLE = (
 )
 """The contract's table of options; a name that is not here is ignored, as Ollama does."""
 
+SIBLINGS: Mapping[str, str] = {
+    "max_tokens": "max_completion_tokens",
+    "max_completion_tokens": "max_tokens",
+    "repeat_penalty": "repetition_penalty",
+    "repetition_penalty": "repeat_penalty",
+}
+"""Parameters that mean the same under another name: a value that is refused under the one may pass under the other."""
+
+_BOUNDS = frozenset({"max_tokens", "max_completion_tokens"})  # OpenAI's own: any backend may know either
+
 _ROWS: Mapping[str, Option] = {option.name: option for option in TABLE}
 
 
@@ -94,6 +104,24 @@ def encode_options(
     return parameters
 
 
+def without[Value](fields: Mapping[str, Value], dropped: Collection[str], profile: Profile) -> dict[str, Value]:
+    """Return the members of a request without those in `dropped`, in their order.
+
+    The value of one that is dropped goes on under its sibling's name, where the backend may know that and it is free.
+    """
+    kept: dict[str, Value] = {}
+    for name, value in fields.items():
+        if name not in dropped:
+            kept[name] = value
+            continue
+        sibling = SIBLINGS.get(name)
+        if sibling is None or sibling in dropped or sibling in fields:
+            continue
+        if sibling in _BOUNDS or sibling in profile.parameters:
+            kept[sibling] = value
+    return kept
+
+
 def check_format(raw: Any) -> dict[str, Any] | None:
     """Return OpenAI's `response_format` for `format`; None where unset (null, `""`, `{}`). Raises OptionError."""
     if raw is None or raw in ("", {}):
@@ -125,7 +153,7 @@ def check_logprobs(top_logprobs: int) -> None:
 
 
 def _parameter(option: Option, profile: Profile, dropped: frozenset[str]) -> str | None:
-    names = option.parameters
+    names = option.parameters if option.name != "seed" else (profile.seed,)
     if profile.max_tokens in names:
         names = (profile.max_tokens, *names)
     for name in names:

@@ -21,6 +21,9 @@ from gateway.schemas.chunks import (
 _decode = msgspec.json.Decoder(Chunk).decode
 _decode_named = msgspec.json.Decoder(Named).decode
 
+_MAX_ERROR_BYTES = 65536
+"""What is longer is no error, but embeddings: not to be read twice."""
+
 
 def read_chunk(data: bytes) -> Chunk:
     """Decode one chunk or one plain answer. Raises TranslationError for what is not a JSON object.
@@ -28,9 +31,19 @@ def read_chunk(data: bytes) -> Chunk:
     Lone surrogates survive in its strings (a pair may be split over two chunks); wrong types count as absent.
     """
     try:
-        return _decode(data)
+        chunk = _decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _narrow(read_object(data))
+        chunk = _narrow(read_object(data))
+    if chunk.choices is None and not chunk.error and chunk.usage is None and len(data) < _MAX_ERROR_BYTES:
+        chunk.error = error_told(read_object(data))
+    return chunk
+
+
+def error_told(raw: dict[str, Any]) -> Any:
+    """Return the error that an object without an answer tells: FastAPI's `detail`, or the object itself; else None."""
+    if error := raw.get("error") or raw.get("detail"):
+        return error
+    return raw if raw.get("object") == "error" or isinstance(raw.get("message"), str) else None
 
 
 def model_named(data: bytes) -> str:

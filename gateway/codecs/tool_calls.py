@@ -81,6 +81,18 @@ class ToolCallAssembler:
         self._calls = []
         return calls
 
+    def take_as_sent(self) -> list[dict[str, Any]]:
+        """Return the whole calls as OpenAI writes them and forget them; arguments stay the text that came."""
+        calls, self._calls = self._calls, []
+        return [
+            {
+                "id": call.id or invented_id(index, call.name),
+                "type": "function",
+                "function": {"name": call.name, "arguments": "".join(call.arguments)},
+            }
+            for index, call in enumerate(calls)
+        ]
+
 
 def invented_id(position: int, name: str) -> str:
     """Return a call id of Ollama's form that is the same each time for the same call of a conversation."""

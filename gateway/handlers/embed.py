@@ -6,8 +6,9 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.backends.pool import Pool
+from gateway.backends.asking import Asks
 from gateway.catalog.catalog import Catalog
+from gateway.codecs.capabilities import able
 from gateway.codecs.contract import Target
 from gateway.codecs.embed_questions import EmbedQuestion
 from gateway.codecs.embed_writer import embed_body, embedding_body
@@ -29,7 +30,7 @@ class EmbedHandler:
     """Embeds texts: `/api/embed` normalises the vectors, `/api/embeddings` gives them as the backend does."""
 
     def __init__(
-        self, path: str, schema: type[EmbedRequest] | type[EmbeddingsRequest], catalog: Catalog, pool: Pool
+        self, path: str, schema: type[EmbedRequest] | type[EmbeddingsRequest], catalog: Catalog, pool: Asks
     ) -> None:
         self._path = path
         self._schema = schema
@@ -45,16 +46,20 @@ class EmbedHandler:
         exchange = request[EXCHANGE]
         question = EmbedQuestion(read_request(self._schema, await read_body(request), charset=request.charset))
         exchange.model = question.model
-        candidates = await self._catalog.resolve(question.model, exchange.client_key)
+        candidates: Sequence[Target] = await self._catalog.resolve(question.model, exchange.client_key)
         if not candidates:
             raise question.unknown_model()
+        candidates = able(candidates, question)
         question.model = question.model or candidates[0].stand_in
         question.settle()
         clocks = Clocks(exchange.started_ns, monotonic_ns())
         vectors: list[Any] = []
         tokens: list[int | None] = []
-        for batch in question.batches(candidates[0].profile.embedding_batch) if question.inputs else ():
-            found, usage = await self._ask(exchange, candidates, batch)
+        size = min(target.profile.embedding_batch for target in candidates)
+        for batch in question.batches(size) if question.inputs else ():
+            found, usage, answered = await self._ask(exchange, candidates, batch)
+            # One request, one model: whoever serves it under the same name may go on where another failed.
+            candidates = [target for target in candidates if target.model == answered.model]
             vectors += found
             tokens.append(usage.prompt_tokens if usage is not None else None)
         exchange.prompt_tokens = _total(tokens)
@@ -66,7 +71,7 @@ class EmbedHandler:
 
     async def _ask(
         self, exchange: Exchange, candidates: Sequence[Target], question: EmbedQuestion
-    ) -> tuple[list[Any], Usage | None]:
+    ) -> tuple[list[Any], Usage | None, Target]:
         """Ask for one batch; a refusal that another form of it can cure is met with that form."""
         for _ in range(AMENDMENTS):
             try:
@@ -80,7 +85,7 @@ class EmbedHandler:
 
     async def _ask_once(
         self, exchange: Exchange, candidates: Sequence[Target], question: EmbedQuestion
-    ) -> tuple[list[Any], Usage | None]:
+    ) -> tuple[list[Any], Usage | None, Target]:
         vectors: list[Any] = []
         usage: Usage | None = None
         async with self._pool.attempts(exchange, candidates, question) as answer:
@@ -92,7 +97,7 @@ class EmbedHandler:
                         usage = event
                     elif isinstance(event, Failure):
                         raise event.error
-        return vectors, usage
+            return vectors, usage, answer.target
 
 
 def _total(tokens: list[int | None]) -> int | None:
@@ -101,7 +106,7 @@ def _total(tokens: list[int | None]) -> int | None:
     return sum(known) if tokens and len(known) == len(tokens) else None
 
 
-def embed_handlers(catalog: Catalog, pool: Pool) -> list[EmbedHandler]:
+def embed_handlers(catalog: Catalog, pool: Asks) -> list[EmbedHandler]:
     """Return the handlers of both routes."""
     return [
         EmbedHandler("/api/embed", EmbedRequest, catalog, pool),

@@ -5,9 +5,9 @@ from time import monotonic_ns, time_ns
 
 from aiohttp import web
 
-from gateway.backends.answer import Answer
-from gateway.backends.pool import Pool
+from gateway.backends.asking import Answering, Asks
 from gateway.catalog.catalog import Catalog
+from gateway.codecs.capabilities import able
 from gateway.codecs.contract import Target
 from gateway.codecs.multipart import RequestParts, attach_images
 from gateway.codecs.ollama_questions import ChatQuestion, GenerateQuestion, GenerationQuestion
@@ -27,7 +27,7 @@ ReadQuestion = Callable[[RequestParts], GenerationQuestion]
 class GenerationHandler:
     """Reads the body, asks a backend, writes Ollama's lines or one object."""
 
-    def __init__(self, path: str, read_question: ReadQuestion, catalog: Catalog, pool: Pool) -> None:
+    def __init__(self, path: str, read_question: ReadQuestion, catalog: Catalog, pool: Asks) -> None:
         self._path = path
         self._read_question = read_question
         self._catalog = catalog
@@ -42,10 +42,11 @@ class GenerationHandler:
         exchange = request[EXCHANGE]
         question = self._read_question(await read_parts(request))
         exchange.model = question.model
-        exchange.stream = question.streamed
-        candidates = await self._catalog.resolve(question.model, exchange.client_key)
+        exchange.stream = not question.whole
+        candidates: Sequence[Target] = await self._catalog.resolve(question.model, exchange.client_key)
         if not candidates:
             raise question.unknown_model()
+        candidates = able(candidates, question)
         question.model = question.model or candidates[0].stand_in
         if not question.is_unload:
             question.check_capabilities(candidates[0])
@@ -64,14 +65,14 @@ class GenerationHandler:
         async with self._pool.attempts(exchange, candidates, question) as answer:
             clocks = Clocks(exchange.started_ns, exchange.asked_ns or exchange.started_ns)
             shape, model, conversation = question.shape, question.model, question.conversation
-            if not question.streamed:
+            if question.whole:
                 return await _whole(exchange, answer, JsonBody(shape, model, clocks, conversation=conversation), clocks)
             sse = request.headers.get("Accept") == "text/event-stream"
             writer = NdjsonWriter(shape, model, clocks, conversation=conversation, sse=sse)
             return await stream_events(request, answer, writer, clocks)
 
 
-async def _whole(exchange: Exchange, answer: Answer, body: JsonBody, clocks: Clocks) -> web.Response:
+async def _whole(exchange: Exchange, answer: Answering, body: JsonBody, clocks: Clocks) -> web.Response:
     while (events := await answer.next()) is not None:
         body.add(events)
     clocks.first_ns = exchange.first_output_ns
@@ -79,7 +80,7 @@ async def _whole(exchange: Exchange, answer: Answer, body: JsonBody, clocks: Clo
     return json_response(body.body(time_ns()))
 
 
-def chat_handler(catalog: Catalog, pool: Pool) -> GenerationHandler:
+def chat_handler(catalog: Catalog, pool: Asks) -> GenerationHandler:
     """Return the handler of `/api/chat`."""
 
     def read(parts: RequestParts) -> ChatQuestion:
@@ -90,7 +91,7 @@ def chat_handler(catalog: Catalog, pool: Pool) -> GenerationHandler:
     return GenerationHandler("/api/chat", read, catalog, pool)
 
 
-def generate_handler(catalog: Catalog, pool: Pool) -> GenerationHandler:
+def generate_handler(catalog: Catalog, pool: Asks) -> GenerationHandler:
     """Return the handler of `/api/generate`."""
 
     def read(parts: RequestParts) -> GenerateQuestion:

@@ -1,5 +1,6 @@
 """Liveness and readiness: `/health` while the process works, `/ready` while it can serve. Never URLs or keys."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
@@ -13,7 +14,7 @@ from gateway.lifecycle import Lifecycle
 
 
 class BackendHealth(Protocol):
-    """What the last background probe found."""
+    """What the last background probe of a backend found."""
 
     @property
     def status(self) -> str:
@@ -25,16 +26,25 @@ class BackendHealth(Protocol):
         """Milliseconds the last answer took, None before there was one."""
         ...
 
+
+class Health(BackendHealth, Protocol):
+    """The same of all backends together."""
+
     @property
     def usable(self) -> bool:
         """Tell whether any backend can be asked."""
+        ...
+
+    @property
+    def by_backend(self) -> Mapping[str, BackendHealth]:
+        """What was found of each, by its name."""
         ...
 
 
 class HealthHandler:
     """Answers probes. A caller without a key, where one is wanted, sees the status alone."""
 
-    def __init__(self, backends: BackendHealth, lifecycle: Lifecycle, version: str) -> None:
+    def __init__(self, backends: Health, lifecycle: Lifecycle, version: str) -> None:
         self._backends = backends
         self._lifecycle = lifecycle
         self._version = version
@@ -50,9 +60,12 @@ class HealthHandler:
         """Answer 200: the process works, whatever its backends do."""
         content: dict[str, object] = {"status": self._backends.status}
         if request[AUTHENTICATED]:
-            latency_ms = self._backends.latency_ms
-            content["latency_ms"] = None if latency_ms is None else round(latency_ms, 3)
+            content["latency_ms"] = _rounded(self._backends.latency_ms)
             content["version"] = self._version
+            content["backends"] = {
+                name: {"status": backend.status, "latency_ms": _rounded(backend.latency_ms)}
+                for name, backend in self._backends.by_backend.items()
+            }
             content["uptime_s"] = round(self._lifecycle.uptime_s, 3)
         return json_response(msgspec.json.encode(content))
 
@@ -70,3 +83,7 @@ class HealthHandler:
         if not of_process_alone and not self._backends.usable:
             return "no backend can be used"
         return None
+
+
+def _rounded(latency_ms: float | None) -> float | None:
+    return None if latency_ms is None else round(latency_ms, 3)

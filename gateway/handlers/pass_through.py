@@ -1,11 +1,15 @@
 """`/v1/chat/completions`, `/v1/completions`, `/v1/embeddings`: checked, then passed on byte for byte."""
 
+from collections.abc import Sequence
+
 from aiohttp import web
 from multidict import CIMultiDict
 
-from gateway.backends.answer import Answer
-from gateway.backends.pool import Pool, passed_headers
+from gateway.backends.asking import Answering, Asks
+from gateway.backends.pool import passed_headers
 from gateway.catalog.catalog import Catalog
+from gateway.codecs.capabilities import able
+from gateway.codecs.contract import Target
 from gateway.codecs.openai_questions import OpenAIRequest, PassThroughQuestion
 from gateway.codecs.requests import in_utf8, read_openai_request
 from gateway.exchange import EXCHANGE, Dialect
@@ -27,7 +31,7 @@ ROUTES: tuple[tuple[str, type[OpenAIRequest]], ...] = (
 class PassThroughHandler:
     """Checks a body against OpenAI's schema, then passes the original bytes to a backend and its bytes back."""
 
-    def __init__(self, path: str, schema: type[OpenAIRequest], catalog: Catalog, pool: Pool) -> None:
+    def __init__(self, path: str, schema: type[OpenAIRequest], catalog: Catalog, pool: Asks) -> None:
         self._path = path
         self._schema = schema
         self._catalog = catalog
@@ -44,21 +48,22 @@ class PassThroughHandler:
         asked = read_openai_request(self._schema, body, charset=request.charset)
         question = PassThroughQuestion(self._path, in_utf8(body, request.charset), asked)
         exchange.model = question.model
-        exchange.stream = question.streamed
-        candidates = await self._catalog.resolve(question.model, exchange.client_key)
+        exchange.stream = not question.whole
+        candidates: Sequence[Target] = await self._catalog.resolve(question.model, exchange.client_key)
         if not candidates:
             raise question.unknown_model()
+        candidates = able(candidates, question)
         async with self._pool.attempts(exchange, candidates, question) as answer:
             headers = passed_headers(answer.headers)
             headers["Content-Type"] = "application/json" if answer.reader.plain else _EVENT_STREAM
-            if not question.streamed or answer.reader.plain:
+            if question.whole or answer.reader.plain:
                 return await _whole(answer, headers)
             headers["Cache-Control"] = "no-cache"
             headers["X-Accel-Buffering"] = "no"
             return await stream_raw(request, answer, headers)
 
 
-async def _whole(answer: Answer, headers: CIMultiDict[str]) -> web.Response:
+async def _whole(answer: Answering, headers: CIMultiDict[str]) -> web.Response:
     pieces: list[bytes] = []
     while (events := await answer.next()) is not None:
         data, failure = split_raw(events)
@@ -68,6 +73,6 @@ async def _whole(answer: Answer, headers: CIMultiDict[str]) -> web.Response:
     return web.Response(body=b"".join(pieces), headers=headers)
 
 
-def pass_through_handlers(catalog: Catalog, pool: Pool) -> list[PassThroughHandler]:
+def pass_through_handlers(catalog: Catalog, pool: Asks) -> list[PassThroughHandler]:
     """Return the handlers of all three routes."""
     return [PassThroughHandler(path, schema, catalog, pool) for path, schema in ROUTES]

@@ -7,7 +7,7 @@ from time import monotonic_ns, time_ns
 from aiohttp import web
 from multidict import CIMultiDict
 
-from gateway.backends.answer import Answer
+from gateway.backends.asking import Answering
 from gateway.codecs.error_body import error_body
 from gateway.codecs.events import Event, Failure, Raw
 from gateway.codecs.ollama_writer import Clocks, NdjsonWriter
@@ -24,7 +24,7 @@ def json_response(body: bytes, *, status: int = 200, content_type: str = JSON) -
 
 
 async def stream_events(
-    request: web.Request, answer: Answer, writer: NdjsonWriter, clocks: Clocks
+    request: web.Request, answer: Answering, writer: NdjsonWriter, clocks: Clocks
 ) -> web.StreamResponse:
     """Write an Ollama stream: one write a batch; a failure after the first chunk becomes the last line."""
     exchange = request[EXCHANGE]
@@ -44,7 +44,7 @@ async def stream_events(
     return response
 
 
-async def stream_raw(request: web.Request, answer: Answer, headers: CIMultiDict[str]) -> web.StreamResponse:
+async def stream_raw(request: web.Request, answer: Answering, headers: CIMultiDict[str]) -> web.StreamResponse:
     """Pass a backend's events on; a failure after the first becomes an error event, and no `[DONE]` follows."""
     exchange = request[EXCHANGE]
     response = web.StreamResponse(headers=headers)
@@ -69,7 +69,7 @@ def split_raw(events: list[Event]) -> tuple[bytes, ProxyException | None]:
 
 
 @contextmanager
-def _live(request: web.Request, answer: Answer) -> Iterator[None]:
+def _live(request: web.Request, answer: Answering) -> Iterator[None]:
     """Have the stream told to end, with an honest last line, when the process stops."""
     live = request.app[LIFECYCLE].live
     live.add(answer)

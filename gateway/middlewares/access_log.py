@@ -62,6 +62,8 @@ def access_record(exchange: Exchange, status: int, sent_bytes: int, now_ns: int)
         record["model"] = exchange.model[:_NAME_LENGTH]
     if exchange.backend is not None:
         record["backend"] = exchange.backend
+    if exchange.cache is not None:
+        record["cache"] = exchange.cache
     if exchange.first_chunk_ns is not None:
         record["ttfc_ms"] = round((exchange.first_chunk_ns - exchange.started_ns) / 1e6, 3)
     if exchange.prompt_tokens is not None:

@@ -17,12 +17,17 @@ from gateway.exchange import EXCHANGE, ROUTES
 
 _API_KEY_HEADER = "x-api-key"
 _MESSAGE = "unauthorized: this gateway wants an API key (Authorization: Bearer KEY)"
+_ADMIN_MESSAGE = "unauthorized: this wants the gateway's ADMIN_KEY (Authorization: Bearer KEY)"
 _may_pass_on = re.compile(r"[\x21-\x7e]+").fullmatch
 
 
-def authentication_middleware(api_keys: Sequence[SecretStr]) -> Middleware:
-    """Return the middleware. With keys, a request shows one of them; without, its own key is kept for passing on."""
-    return _check_keys([_digest(key.get_secret_value()) for key in api_keys]) if api_keys else _keep_key
+def authentication_middleware(api_keys: Sequence[SecretStr], admin_key: SecretStr | None = None) -> Middleware:
+    """Return the middleware. With keys, a request shows one of them; without, its own key is kept for passing on.
+
+    The routes of administrators want `admin_key`, and no other.
+    """
+    check = _check_keys([_digest(key.get_secret_value()) for key in api_keys]) if api_keys else _keep_key
+    return check if admin_key is None else _check_admin(_digest(admin_key.get_secret_value()), check)
 
 
 def presented_keys(request: web.Request) -> Iterator[str]:
@@ -46,6 +51,23 @@ async def _keep_key(request: web.Request, handler: Handler) -> web.StreamRespons
     # A key that cannot stand in a header (Basic may carry a line end) goes nowhere.
     request[EXCHANGE].client_key = next((key for key in presented_keys(request) if _may_pass_on(key)), None)
     return await handler(request)
+
+
+def _check_admin(digest: bytes, otherwise: Middleware) -> Middleware:
+    @web.middleware
+    async def check_admin(request: web.Request, handler: Handler) -> web.StreamResponse:
+        info = request.app[ROUTES].get(request.match_info.route)
+        if info is None or not info.admin:
+            return await otherwise(request, handler)
+        known = False
+        for key in presented_keys(request):
+            known |= _is_one_of(_digest(key), (digest,))
+        if not known:
+            raise UnauthorizedError(_ADMIN_MESSAGE, headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
+        request[AUTHENTICATED] = True
+        return await handler(request)
+
+    return check_admin
 
 
 def _check_keys(digests: Sequence[bytes]) -> Middleware:

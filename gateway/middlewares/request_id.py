@@ -1,9 +1,9 @@
-"""Makes the exchange of a request: its id, its route's label and dialect."""
+"""Makes the exchange of a request: its id, its route's label and dialect, its Cache-Control."""
 
 import os
 import re
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from gateway.exchange import EXCHANGE, ROUTES, Exchange
@@ -23,6 +23,8 @@ async def request_id_middleware(request: web.Request, handler: Handler) -> web.S
     offered = request.headers.get(REQUEST_ID_HEADER)
     request_id = offered if offered is not None and _sane(offered) else new_request_id()
     exchange = Exchange(request_id, request.method)
+    if hdrs.CACHE_CONTROL in request.headers:
+        exchange.cache_control = ",".join(request.headers.getall(hdrs.CACHE_CONTROL))
     info = request.app[ROUTES].get(request.match_info.route)
     if info is not None:
         exchange.route = info.label

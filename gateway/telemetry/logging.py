@@ -42,6 +42,13 @@ def configure_logging(level: str, stream: TextIO | BinaryIO | None = None, secre
     root.setLevel(max(number, logging.WARNING))
 
 
+def keep_out_of_logs(secrets: Iterable[str]) -> None:
+    """Mask more secrets: those of a configuration that was read again."""
+    for processor in structlog.get_config()["processors"]:
+        if isinstance(processor, LineRenderer):
+            processor.keep_out(secrets)
+
+
 def get_logger(name: str) -> FilteringBoundLogger:
     """Return a logger for rare events: it may be made at import, and follows the configuration of the moment."""
     logger: FilteringBoundLogger = structlog.get_logger(component=name)
@@ -58,7 +65,13 @@ class LineRenderer:
     """The last processor: an event's values to one line of JSON."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = tuple(secret for secret in secrets if len(secret) >= 6)
+        self._secrets: tuple[str, ...] = ()
+        self._escaped: tuple[str, ...] = ()
+        self.keep_out(secrets)
+
+    def keep_out(self, secrets: Iterable[str]) -> None:
+        """Mask these from now on, beside those of before: what is no longer used is no less secret."""
+        self._secrets = tuple(dict.fromkeys((*self._secrets, *(secret for secret in secrets if len(secret) >= 6))))
         # A secret with a quote or a backslash stands escaped in the line.
         self._escaped = tuple({*self._secrets, *(_encode(secret).decode()[1:-1] for secret in self._secrets)})
 

@@ -71,6 +71,8 @@ class Metrics:
         self.started_s = monotonic()
         self.routes: dict[str, RouteNumbers] = {}
         self.attempts: dict[tuple[str, str], int] = {}
+        self.learned: dict[str, int] = {}
+        self.cache: dict[str, int] = {}
         self.stream_chunks = 0
         self.prompt_tokens = 0
         self.completion_tokens = 0
@@ -97,13 +99,22 @@ class Metrics:
         if exchange.error_kind is not None:
             numbers.errors[exchange.error_kind] = numbers.errors.get(exchange.error_kind, 0) + 1
         self.stream_chunks += exchange.chunks
-        self.prompt_tokens += exchange.prompt_tokens or 0
-        self.completion_tokens += exchange.completion_tokens or 0
+        if exchange.cache != "hit":  # those of a hit were spent, and counted, before
+            self.prompt_tokens += exchange.prompt_tokens or 0
+            self.completion_tokens += exchange.completion_tokens or 0
 
     def upstream_attempt(self, backend: str, cause: str) -> None:
         """Count one attempt at a backend: cause is "ok", or the kind of error it ended with."""
         key = (backend, cause)
         self.attempts[key] = self.attempts.get(key, 0) + 1
+
+    def parameter_learned(self, backend: str) -> None:
+        """Count a parameter that a backend was found to refuse for a model."""
+        self.learned[backend] = self.learned.get(backend, 0) + 1
+
+    def cache_outcome(self, outcome: str) -> None:
+        """Count one look into the cache of answers: hit, miss, bypass, or error (beside the miss it becomes)."""
+        self.cache[outcome] = self.cache.get(outcome, 0) + 1
 
     @property
     def uptime_s(self) -> float:
@@ -194,6 +205,18 @@ class MetricsCollector(Collector):
         for (backend, cause), count in metrics.attempts.items():
             attempts.add_metric([backend, cause], count)
         yield attempts
+        learned = CounterMetricFamily(
+            "gateway_backend_learned_parameters",
+            "Parameters left out since a backend refused them for a model.",
+            labels=["backend"],
+        )
+        for backend, count in metrics.learned.items():
+            learned.add_metric([backend], count)
+        yield learned
+        cache = CounterMetricFamily("gateway_cache_requests", "Looks into the cache of answers.", labels=["outcome"])
+        for outcome, count in metrics.cache.items():
+            cache.add_metric([outcome], count)
+        yield cache
 
     def _process(self) -> Iterator[Metric]:
         facts = {"version": self._metrics.version, "python": platform.python_version()}

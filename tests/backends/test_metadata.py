@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 from yarl import URL
 
+from gateway.backend_settings import BackendSettings
 from gateway.backends.backend import Backend
 from gateway.backends.listing import ModelLister
 from gateway.backends.metadata import MAX_BYTES, ModelDescriber
@@ -102,12 +103,41 @@ async def test_names_are_quoted_in_questions_about_them(session: ClientSession, 
     assert dict(server.requests[0].query) == {"model": "a/b c&d", "autoload": "false"}
 
 
-async def test_a_server_that_nothing_is_known_of_is_asked_for_its_list_alone(
+async def test_a_server_that_nothing_is_known_of_is_asked_nothing_of_its_models(
     session: ClientSession, address: URL, server: Server
 ) -> None:
     server.list = [{"id": "m", "owned_by": "somebody"}]
     await described(describer(session, address / "v1"))
+    assert [request.path for request in server.requests] == ["/"]  # what kind it is, and nothing of its models
+
+
+async def test_a_server_of_a_configured_kind_is_asked_whatever_its_list_says(
+    session: ClientSession, address: URL, server: Server
+) -> None:
+    server.list = [{"id": "m", "owned_by": "somebody"}]
+    backend = Backend.of(BackendSettings(name="main", base_url=address / "v1", profile="llamacpp"))
+    model = await described(ModelDescriber(session, backend, ModelLister(session, backend, 10)))
+    assert (model.context_length, [request.path for request in server.requests]) == (2048, ["/props"])
+
+
+async def test_a_list_of_several_kinds_of_models_asks_nothing(
+    session: ClientSession, address: URL, server: Server
+) -> None:
+    server.list = [{"id": name, "owned_by": owner} for name, owner in (("a", "llamacpp"), ("b", "somebody"))]
+    await describer(session, address / "v1").fetch(None)
     assert server.requests == []
+
+
+async def test_what_two_answers_say_of_a_model_is_put_together(
+    session: ClientSession, address: URL, server: Server
+) -> None:
+    server.list = [{"id": "m", "owned_by": "library"}]
+    server.answers = {
+        "/api/tags": b'{"models":[{"name":"m","size":5,"details":{"family":"qwen2"}}]}',
+        "/api/ps": b'{"models":[{"name":"m","context_length":4096}]}',
+    }
+    model = await described(describer(session, address / "v1"))
+    assert (model.size_bytes, model.family, model.context_length, model.loaded) == (5, "qwen2", 4096, True)
 
 
 @pytest.mark.parametrize("answer", [None, b"<html>", b"", b" " * (MAX_BYTES + 1)])

@@ -316,7 +316,7 @@ async def test_the_error_itself_has_forgotten_the_key(backend: ScriptedBackend) 
     config = Config.from_mapping({"OPENAI_API_BASE_URL": backend.url, "MAX_RETRIES": "0"}).backend
     session = create_session(config)
     known = Backend("main", URL(backend.url), api_key=SecretStr(BACKEND_KEY), pass_client_key=False)
-    pool = Pool(session, [known], config, None)
+    pool = Pool(session, [known], max_retries=0)
     backend.play(error(401, f"wrong key {BACKEND_KEY}"))
     with pytest.raises(UpstreamStatusError) as raised:
         await _ask(pool)

@@ -1,10 +1,12 @@
-"""Which failures are asked again, and after what pause."""
+"""What a failure means for the next attempt, and after what pause it is made."""
 
 import pytest
 
-from gateway.backends.retries import pause_s, retry_cause
+from gateway.backends.retries import Verdict, judge, pause_s
 from gateway.errors import (
+    OverloadedError,
     ProxyException,
+    RateLimitedError,
     RequestError,
     TranslationError,
     UpstreamConnectionError,
@@ -13,30 +15,59 @@ from gateway.errors import (
 )
 
 
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529])
 def test_statuses_that_may_pass_have_a_cause_of_their_own(status: int) -> None:
-    assert retry_cause(UpstreamStatusError(status, "no")) == f"status_{status}"
+    assert judge(UpstreamStatusError(status, "no")) == (Verdict.AGAIN, f"status_{status}")
 
 
-@pytest.mark.parametrize("phase", ["connect", "reset"])
-def test_a_connection_that_gave_nothing_is_asked_again(phase: str) -> None:
-    assert retry_cause(UpstreamConnectionError("no", phase=phase)) == phase
+@pytest.mark.parametrize("phase", ["connect", "reset", "cut"])
+def test_a_connection_that_broke_before_anything_was_shown_may_be_asked_again(phase: str) -> None:
+    assert judge(UpstreamConnectionError("no", phase=phase)) == (Verdict.AGAIN, phase)
+
+
+@pytest.mark.parametrize("clock", ["connect", "first_token", "idle", "total"])
+def test_a_silent_place_is_not_asked_again_but_others_are(clock: str) -> None:
+    assert judge(UpstreamTimeoutError("no", clock=clock)) == (Verdict.ELSEWHERE, f"timeout_{clock}")
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        *((UpstreamStatusError(status, "no"), "key") for status in (401, 402, 403)),
+        (UpstreamStatusError(429, "You exceeded your current quota", code="insufficient_quota"), "key"),
+        *((UpstreamConnectionError("no", phase=phase), phase) for phase in ("tls", "protocol")),
+        (TranslationError("no"), "bad_answer"),
+        (OverloadedError("full"), "limit"),
+        (RateLimitedError("used up"), "limit"),
+        (RequestError("this server cannot"), "unsupported"),
+    ],
+    ids=lambda part: part if isinstance(part, str) else f"{type(part).__name__}-{part.status}",
+)
+def test_what_only_this_place_cannot_do_is_asked_elsewhere(error: ProxyException, cause: str) -> None:
+    assert judge(error) == (Verdict.ELSEWHERE, cause)
+
+
+def test_an_unknown_name_is_asked_of_others_and_makes_no_fallback() -> None:
+    error = UpstreamStatusError(404, "The model `m` does not exist", code="model_not_found")
+    assert judge(error) == (Verdict.NOT_HERE, "unknown_model")
+
+
+def test_a_context_that_is_too_short_leaves_only_other_models() -> None:
+    error = UpstreamStatusError(400, "This model's maximum context length is 8 tokens", code="context_length_exceeded")
+    assert judge(error) == (Verdict.OTHER_MODEL, "context")
 
 
 @pytest.mark.parametrize(
     "error",
     [
-        *(UpstreamStatusError(status, "no") for status in (400, 401, 403, 404, 408, 409, 422, 501, 505)),
-        *(UpstreamConnectionError("no", phase=phase) for phase in ("cut", "tls", "protocol")),
-        *(UpstreamTimeoutError("no", clock=clock) for clock in ("connect", "first_token", "idle", "total")),
-        TranslationError("no"),
-        RequestError("no"),
+        *(UpstreamStatusError(status, "no") for status in (400, 404, 408, 409, 413, 422, 501, 505)),
+        UpstreamStatusError(400, "content management policy", code="content_filter"),
         ProxyException("no"),
     ],
-    ids=lambda error: f"{type(error).__name__}-{error.status}-{getattr(error, 'phase', getattr(error, 'clock', ''))}",
+    ids=lambda error: f"{type(error).__name__}-{error.status}",
 )
-def test_everything_else_is_not_asked_again(error: ProxyException) -> None:
-    assert retry_cause(error) is None
+def test_what_is_refused_here_is_refused_everywhere(error: ProxyException) -> None:
+    assert judge(error)[0] is Verdict.NOWHERE
 
 
 def test_pauses_grow_with_the_attempts_and_have_a_longest() -> None:

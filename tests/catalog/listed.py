@@ -1,4 +1,4 @@
-"""A backend's list that a test holds in its hand, a catalog on it, and a clock that moves when told."""
+"""Backends' lists that a test holds in its hand, catalogs on them, and a clock that moves when told."""
 
 import asyncio
 import contextvars
@@ -6,7 +6,11 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from yarl import URL
+
+from gateway.backend_settings import BackendSettings, ModelRule
 from gateway.catalog import Catalog
+from gateway.catalog.source import Source
 from gateway.codecs.contract import Profile
 from gateway.codecs.models import ModelInfo, read_models
 from gateway.errors import ProxyException, UpstreamStatusError
@@ -59,24 +63,34 @@ def models_of(*ids: str) -> tuple[ModelInfo, ...]:
     return read_models(json.dumps([{"id": name, "owned_by": f"owner-of-{name}"} for name in ids]).encode())
 
 
-def catalog_of(
-    fetch: Fetch,
-    *,
+def source_of(name: str, fetch: Fetch, *, per_client_key: bool = False, **settings: Any) -> Source:
+    """Return the backend `name` with this list; the profile of a model is named after its owner."""
+    url = URL(f"http://{name.casefold()}.test/v1")
+    return Source(BackendSettings(name=name, base_url=url, **settings), fetch, Profile, per_client_key)
+
+
+def fleet_of(
+    *sources: Source,
     mapping: Mapping[str, Entry] | None = None,
+    rules: Mapping[str, ModelRule] | None = None,
     default_model: str | None = None,
     cache_ttl_s: float = 60.0,
     **more: Any,
 ) -> Catalog:
-    """Return a catalog of the backend `main`; the profile of a model is named after its owner."""
+    """Return a catalog of these backends."""
     return Catalog(
-        fetch,
-        backend_name="main",
-        profile_of=Profile,
+        sources,
         mapping=mapping or {},
+        rules=rules or {},
         default_model=default_model,
         cache_ttl_s=cache_ttl_s,
         **more,
     )
+
+
+def catalog_of(fetch: Fetch, *, per_client_key: bool = False, **more: Any) -> Catalog:
+    """Return a catalog of the one backend `main`, which has whatever it lists."""
+    return fleet_of(source_of("main", fetch, per_client_key=per_client_key), **more)
 
 
 def unreachable(status: int = 502) -> ProxyException:

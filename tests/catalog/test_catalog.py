@@ -3,10 +3,12 @@
 import asyncio
 import gc
 
+import msgspec
 import pytest
 
 from gateway.catalog.catalog import MAX_KEYS, Catalog
 from gateway.catalog.listing import RETRY_S
+from gateway.catalog.offer import LISTED
 from gateway.codecs.contract import Defaults, Profile, Target
 from gateway.errors import TranslationError, UpstreamError, UpstreamTimeoutError
 from tests.catalog.listed import REQUEST_MARK, Clock, ListedModels, catalog_of, models_of, settle, unreachable
@@ -44,7 +46,8 @@ async def test_a_listed_model_is_found_by_every_form_of_its_name(name: str, mode
 
 
 async def test_a_target_has_the_backends_name_its_model_and_the_profile_of_its_owner() -> None:
-    assert await catalog_of(ListedModels("a")).resolve("A:latest", None) == [Target("main", "a", Profile("owner-of-a"))]
+    target = Target("main", "a", Profile("owner-of-a"), tier=LISTED)
+    assert await catalog_of(ListedModels("a")).resolve("A:latest", None) == (target,)
 
 
 async def test_a_mapped_name_comes_before_a_listed_one_and_is_listed_in_its_place() -> None:
@@ -88,7 +91,7 @@ async def test_a_pattern_answers_for_names_nobody_has_the_longest_first(name: st
 async def test_patterns_are_not_listed_and_come_before_the_default_model() -> None:
     catalog = catalog_of(ListedModels("a"), mapping={"*": "a", "b": "a"}, default_model="never")
     assert await ids(catalog) == ["a", "b"]
-    assert (await catalog.resolve("anything", None))[0] == Target("main", "a", Profile("owner-of-a"))
+    assert await catalog.resolve("anything", None) == (Target("main", "a", Profile("owner-of-a"), tier=LISTED),)
     assert (await catalog.resolve("", None))[0].model == "a"
 
 
@@ -111,11 +114,11 @@ async def test_patterns_answer_while_the_list_cannot_be_read() -> None:
 async def test_a_target_carries_what_a_virtual_model_adds_and_a_plain_other_name_adds_nothing() -> None:
     entry = {"model": "A", "system": "Be brief.", "options": {"temperature": 0}}
     catalog = catalog_of(ListedModels("a"), mapping={"brief": entry, "alias": "a", "shown": {"model": "a"}})
-    assert await catalog.resolve("brief", None) == [
-        Target("main", "a", Profile("owner-of-a"), Defaults("Be brief.", (), {"temperature": 0.0}))
-    ]
+    defaults = Defaults("Be brief.", (), {"temperature": 0.0})
+    plain = Target("main", "a", Profile("owner-of-a"), tier=LISTED)
+    assert await catalog.resolve("brief", None) == (msgspec.structs.replace(plain, defaults=defaults),)
     for name in ("alias", "shown"):
-        assert await catalog.resolve(name, None) == [Target("main", "a", Profile("owner-of-a"))]
+        assert await catalog.resolve(name, None) == (plain,)
 
 
 @pytest.mark.parametrize(("name", "stand_in"), [("", "A:latest"), ("unknown", "A:latest"), ("a", ""), ("alias", "")])
@@ -377,15 +380,7 @@ async def test_no_client_key_stays_in_the_catalog() -> None:
     async def fetch(client_key: str | None) -> tuple[()]:
         return ()
 
-    catalog = Catalog(
-        fetch,
-        backend_name="main",
-        profile_of=Profile,
-        mapping={},
-        default_model=None,
-        cache_ttl_s=60,
-        per_client_key=True,
-    )
+    catalog = catalog_of(fetch, per_client_key=True)
     await catalog.models("sk-a-very-secret-key")
     assert "sk-a-very-secret-key" not in _strings_reachable_from(catalog)
 

@@ -22,9 +22,14 @@ from gateway.errors import TranslationError, UpstreamConnectionError, UpstreamSt
         pytest.param(b'{"error":"bad key"}', "bad key", id="a string"),
         pytest.param(b'{"error":"Bad Request","message":"bad key"}', "bad key", id="a title and a message"),
         pytest.param(b'{"detail":"bad key"}', "bad key", id="fastapi"),
+        pytest.param(b'{"detail":[{"loc":["body"],"msg":"bad key"}]}', "bad key", id="fastapi's list"),
         pytest.param(
-            b'{"detail":[{"loc":["body"],"msg":"x"}]}', '[{"loc": ["body"], "msg": "x"}]', id="fastapi's list"
+            b'{"detail":[{"loc":["body","a"],"msg":"x"},{"loc":["body","b",0,"c"],"msg":"y"}]}',
+            "a: x; b.0.c: y",
+            id="fastapi's list with places",
         ),
+        pytest.param(b'{"detail":[7]}', "[7]", id="a list of something else"),
+        pytest.param(b'[{"error":{"message":"bad key"}}]', "bad key", id="google's list of one"),
         pytest.param(b'{"message":"bad key"}', "bad key", id="a message alone"),
         pytest.param(b'"bad key"', "bad key", id="a bare JSON string"),
         pytest.param(b"bad key", "bad key", id="plain text"),
@@ -43,6 +48,33 @@ def test_the_backends_own_text_is_found(body: bytes, message: str) -> None:
 def test_type_param_and_code_are_kept() -> None:
     error = error_from_status(400, "", b'{"error":{"message":"m","type":"t","param":"p","code":42}}', 1.5)
     assert (error.error_type, error.param, error.code, error.retry_after_s) == ("t", "p", "42", 1.5)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"detail":[%b]}',
+        b'{"object":"error","message":{"detail":[%b]},"type":"invalid_request_error","param":null,"code":null}',
+        b'{"object":"Error","detail":[%b],"message":[%b],"type":"invalid_request_error","code":3001}',
+        b'{"error":{"message":[%b]}}',
+    ],
+)
+def test_the_place_of_a_fault_in_the_request_is_kept(body: bytes) -> None:
+    fault = (
+        b'{"type":"extra_forbidden","loc":["body","min_p"],"msg":"Extra inputs are not permitted","input":"private"}'
+    )
+    error = error_from_status(422, "application/json", body.replace(b"%b", fault))
+    assert (error.message, error.param, error.code) == (
+        "min_p: Extra inputs are not permitted",
+        "min_p",
+        "extra_forbidden",
+    )
+
+
+def test_a_list_of_faults_within_a_text_is_read() -> None:
+    text = '{\\"detail\\":[{\\"loc\\":[\\"body\\",\\"n\\"],\\"msg\\":\\"no\\"}]}'
+    error = error_from_status(422, "", f'{{"object":"error","message":"{text}","code":"1000"}}'.encode())
+    assert (error.message, error.param) == ("n: no", "n")
 
 
 def test_html_is_not_shown_even_when_it_does_not_look_like_it() -> None:

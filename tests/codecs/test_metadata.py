@@ -12,46 +12,41 @@ from tests.codecs.listed_models import Json, read
 LLAMACPP = {"id": "m", "owned_by": "llamacpp"}
 LMSTUDIO = {"id": "m", "owned_by": "organization_owner"}
 LITELLM = {"id": "m", "owned_by": "openai", "created": 1677610602}
-
-
-def paths(*entries: Json) -> list[str]:
-    return [question.path for question in metadata_questions(read(*entries))]
+PATHS = {"llamacpp": "/props", "organization_owner": "/api/v0/models", "openai": "/model/info"}
 
 
 def described(entry: Json, answer: Any) -> ModelInfo:
     """Return the model of a list with one entry after the server answered its one question."""
     (model,) = read(entry)
-    (question,) = metadata_questions([model])
+    (question,) = metadata_questions([model], PATHS[entry["owned_by"]])
     body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
     return described_model(model, read_facts(question, body).get(model.id, {}))
 
 
 @pytest.mark.parametrize(
-    ("entries", "asked"),
+    ("path", "asked"),
     [
-        ([LLAMACPP], ["/props"]),
-        ([LMSTUDIO, {**LMSTUDIO, "id": "n"}], ["/api/v0/models"]),
-        ([LITELLM, {**LITELLM, "id": "n"}], ["/model/info"]),
-        ([], []),
-        ([{"id": "m"}], []),
-        ([{"id": "m", "owned_by": "vllm", "max_model_len": 5}], []),
-        ([{"id": "m", "owned_by": "openai", "created": 1}, LITELLM], []),
-        ([LLAMACPP, {"id": "n", "owned_by": "somebody"}], []),
-        ([LMSTUDIO, {"id": "n", "owned_by": "somebody"}], []),
+        ("/props", ["/props"]),
+        ("/api/v0/models", ["/api/v0/models"]),
+        ("/model/info", ["/model/info"]),
+        ("/api/tags", ["/api/tags", "/api/ps"]),
+        ("", []),
+        ("/unknown", []),
     ],
 )
-def test_only_a_server_that_its_list_gives_away_is_asked(entries: list[Json], asked: list[str]) -> None:
-    assert paths(*entries) == asked
+def test_a_server_is_asked_where_its_profile_says(path: str, asked: list[str]) -> None:
+    assert [question.path for question in metadata_questions(read({"id": "m"}), path)] == asked
+    assert metadata_questions([], path) == []
 
 
 def test_a_router_is_asked_only_for_what_it_has_loaded_and_not_made_to_load_more() -> None:
     loaded = [{**LLAMACPP, "id": f"m{number}", "status": {"value": "loaded"}} for number in range(20)]
     entries = [{**LLAMACPP, "status": {"value": "unloaded"}}, *loaded]
-    questions = metadata_questions(read(*entries))
+    questions = metadata_questions(read(*entries), "/props")
     assert [question.query for question in questions] == [
         {"model": f"m{number}", "autoload": "false"} for number in range(MAX_QUESTIONS)
     ]
-    assert metadata_questions(read(entries[0])) == []
+    assert metadata_questions(read(entries[0]), "/props") == []
 
 
 PROPS: Json = {
@@ -121,6 +116,41 @@ def test_the_smallest_deployment_of_a_name_tells_its_context() -> None:
     assert described(LITELLM, {"data": [{"model_name": "m", "model_info": {"mode": "embedding"}}]}).capabilities == (
         "embedding",
     )
+
+
+TAGS: Json = {
+    "name": "m",
+    "model": "m",
+    "size": 4_000_000,
+    "digest": "abc",
+    "details": {"format": "gguf", "family": "qwen2", "parameter_size": "7.6B", "quantization_level": "Q4_K_M"},
+    "capabilities": ["completion", "tools"],
+}
+
+
+def of_ollama(tags: Any, running: Any) -> ModelInfo:
+    """Return the one model of an Ollama that gives these two answers."""
+    (model,) = read({"id": "m", "owned_by": "library"})
+    facts: dict[str, Any] = {}
+    for question, answer in zip(metadata_questions([model], "/api/tags"), (tags, running), strict=True):
+        facts |= read_facts(question, json.dumps(answer).encode()).get("m", {})
+    return described_model(model, facts)
+
+
+def test_ollamas_own_lists_are_read() -> None:
+    model = of_ollama({"models": [7, {"name": None}, TAGS]}, {"models": [{"name": "m", "context_length": 4096}]})
+    assert (model.family, model.parameter_size, model.quantization, model.size_bytes) == (
+        *("qwen2", "7.6B", "Q4_K_M"),
+        4_000_000,
+    )
+    assert (model.context_length, model.loaded) == (4096, True)
+    assert model.capabilities == ("completion", "tools")
+    assert "vision" in model.denied
+
+
+def test_what_an_ollama_does_not_run_is_not_loaded() -> None:
+    assert of_ollama({"models": [TAGS]}, {"models": []}).loaded is False
+    assert of_ollama({"models": [TAGS]}, {"error": "no"}).loaded is None
 
 
 @pytest.mark.parametrize("answer", [b"<html>", b"", {"error": "no"}, [], None, {"data": None}, {"data": [[]]}])

@@ -3,13 +3,14 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.backends.profiles import GENERIC, LLAMACPP, OPENAI, VLLM
 from gateway.codecs.contract import Profile, Target
-from gateway.codecs.ollama_questions import ChatQuestion, GenerateQuestion, encode_think
+from gateway.codecs.ollama_questions import ChatQuestion, GenerateQuestion
 from gateway.codecs.requests import read_request
 from gateway.errors import OptionError, ProxyException, RequestError, UpstreamStatusError
 from gateway.schemas.ollama import ChatRequest, GenerateRequest
@@ -47,10 +48,24 @@ def test_the_least_chat_asks_for_a_stream_with_usage_and_nothing_more() -> None:
     }
 
 
-def test_a_plain_chat_is_asked_plainly() -> None:
+def test_a_plain_chat_is_asked_plainly_where_it_may_not_be_streamed() -> None:
     question = chat(stream=False)
-    assert not question.streamed
-    assert body(question) == {"model": "backend-m", "messages": HI, "stream": False}
+    assert question.whole
+    direct = msgspec.structs.replace(GENERIC, streams_plain=False)
+    target = Target("main", "backend-m", direct)
+    assert not question.streams(target)
+    assert json.loads(question.encode(target).body) == {"model": "backend-m", "messages": HI, "stream": False}
+
+
+def test_a_plain_chat_is_asked_as_a_stream_where_nothing_is_lost_by_it() -> None:
+    question = chat(stream=False)
+    target = Target("main", "backend-m", GENERIC)
+    assert body(question) == body(chat())
+    without_usage = frozenset({"stream_options"})
+    assert not question.streams(target, without_usage)
+    assert json.loads(question.encode(target, without_usage).body)["stream"] is False
+    forced = Target("main", "backend-m", msgspec.structs.replace(GENERIC, streams_plain=False, always_streams=True))
+    assert question.streams(forced, without_usage)
 
 
 def test_empty_fields_of_older_clients_are_left_out() -> None:
@@ -110,27 +125,6 @@ def test_logprobs_are_asked_for() -> None:
     sent = body(chat(logprobs=True, top_logprobs=3))
     assert (sent["logprobs"], sent["top_logprobs"]) == (True, 3)
     assert "top_logprobs" not in body(chat(logprobs=True))
-
-
-@pytest.mark.parametrize(
-    ("think", "profile", "parameters"),
-    [
-        (None, LLAMACPP, {}),
-        (True, GENERIC, {}),
-        (True, LLAMACPP, {"chat_template_kwargs": {"enable_thinking": True}}),
-        (False, GENERIC, {}),
-        (False, OPENAI, {}),
-        (False, VLLM, {"chat_template_kwargs": {"enable_thinking": False}}),
-        (False, Profile("x", thinking_off="reasoning_effort"), {"reasoning_effort": "none"}),
-        ("low", GENERIC, {}),
-        ("low", OPENAI, {"reasoning_effort": "low"}),
-        ("low", VLLM, {"reasoning_effort": "low"}),
-        ("low", LLAMACPP, {"chat_template_kwargs": {"enable_thinking": True, "reasoning_effort": "low"}}),
-        ("max", OPENAI, {"reasoning_effort": "high"}),
-    ],
-)
-def test_thinking_is_asked_for_in_the_backends_way(think: Any, profile: Profile, parameters: dict[str, Any]) -> None:
-    assert encode_think(think, profile) == parameters
 
 
 def test_generate_is_a_chat_of_one_message() -> None:

@@ -79,7 +79,9 @@ def test_the_reader_hides_usage_only_when_the_client_did_not_ask() -> None:
 
 
 def test_embeddings_are_never_streamed() -> None:
-    assert not question(b'{"model":"m","input":"a","stream":true}', EmbeddingRequest).streamed
+    asked = question(b'{"model":"m","input":"a","stream":true}', EmbeddingRequest)
+    assert asked.whole
+    assert not asked.streams(SAME)
 
 
 def test_a_missing_model_is_a_bad_request() -> None:

@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from gateway.codecs.contract import Profile
 from gateway.codecs.options import (
+    SIBLINGS,
     TABLE,
     check_format,
     check_logprobs,
     check_think,
     encode_options,
     read_options,
+    without,
 )
 from gateway.errors import OptionError, RequestError
 
@@ -233,6 +235,42 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=5,
 )
+
+
+def test_a_sibling_means_the_same_in_both_directions() -> None:
+    assert all(SIBLINGS[sibling] == name for name, sibling in SIBLINGS.items())
+
+
+@pytest.mark.parametrize(
+    ("dropped", "kept"),
+    [
+        (set(), {"max_tokens": 5, "repeat_penalty": 1.1, "top_k": 4}),
+        ({"top_k"}, {"max_tokens": 5, "repeat_penalty": 1.1}),
+        ({"max_tokens"}, {"max_completion_tokens": 5, "repeat_penalty": 1.1, "top_k": 4}),
+        ({"max_tokens", "max_completion_tokens"}, {"repeat_penalty": 1.1, "top_k": 4}),
+        ({"repeat_penalty"}, {"max_tokens": 5, "repetition_penalty": 1.1, "top_k": 4}),
+    ],
+)
+def test_a_dropped_member_of_a_request_goes_on_under_its_siblings_name(
+    dropped: set[str], kept: dict[str, float]
+) -> None:
+    profile = Profile("p", parameters=frozenset({"repetition_penalty"}))
+    assert without({"max_tokens": 5, "repeat_penalty": 1.1, "top_k": 4}, dropped, profile) == kept
+
+
+def test_a_sibling_that_the_backend_does_not_know_or_the_client_sends_takes_nothing_over() -> None:
+    fields = {"max_tokens": 5, "max_completion_tokens": 6, "repeat_penalty": 1.1}
+    assert without(fields, {"max_tokens", "repeat_penalty"}, Profile("p")) == {"max_completion_tokens": 6}
+
+
+def test_a_refused_bound_is_sent_under_its_other_name() -> None:
+    profile = Profile("p", max_tokens="max_completion_tokens")
+    for dropped, sent in (
+        (set(), {"max_completion_tokens": 5}),
+        ({"max_completion_tokens"}, {"max_tokens": 5}),
+        ({"max_tokens", "max_completion_tokens"}, {}),
+    ):
+        assert encode_options({"num_predict": 5}, profile, frozenset(dropped)) == sent
 
 
 @given(st.dictionaries(st.sampled_from([option.name for option in TABLE]), VALUES))

@@ -46,7 +46,7 @@ def answered(read: BackendReader, *pieces: bytes) -> str:
         ("tiny", "C:\\models\\Tiny.gguf", False),
         ("gpt-4o", "gpt-4o-2024-08-06", True),
         ("a/m", "b/m", True),
-        ("m", "m@main", True),
+        ("claude", "claude@20250514", True),
         ("m:free", "m", True),
         ("auto", "gpt-4o", True),
     ],
@@ -54,6 +54,13 @@ def answered(read: BackendReader, *pieces: bytes) -> str:
 def test_a_name_differs_when_more_than_its_case_tag_or_path_does(asked: str, said: str, other: bool) -> None:
     assert is_same_model(asked, said) is not other
     assert answered(reader(asked), chunk(said, content="x")) == (said if other else "")
+
+
+@pytest.mark.parametrize("revision", ["main", "master", "0123456789abcdef0123456789abcdef01234567"])
+def test_a_revision_of_the_model_is_no_other_model(revision: str) -> None:
+    assert answered(reader("org/m"), chunk(f"org/m@{revision}", content="x")) == ""
+    assert answered(reader(f"m@{revision}"), chunk(f"m@{revision}", content="x")) == ""
+    assert answered(reader("m"), chunk(f"other@{revision}", content="x")) == f"other@{revision}"
 
 
 @pytest.mark.parametrize("said", [None, "", 7, "m"])

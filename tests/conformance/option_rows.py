@@ -206,7 +206,12 @@ def _thinking_and_format() -> Sequence[Case]:
         return Case(SECTION, f"{name}, {kind}", chat(model=kind, **fields), "recorder", **more)
 
     return [
-        row("think false", "vllm", {"think": False}, sent=kwargs),
+        row(
+            "think false",
+            "vllm",
+            {"think": False},
+            sent={"chat_template_kwargs": {"enable_thinking": False, "thinking": False}},
+        ),
         row("think false", "llamacpp", {"think": False}, sent=kwargs),
         row("think false", "generic", {"think": False}, unsent=("chat_template_kwargs", "think")),
         row("think high", "vllm", {"think": "high"}, sent={"reasoning_effort": "high"}),

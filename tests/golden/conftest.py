@@ -20,7 +20,17 @@ def golden_backend() -> Iterator[GoldenBackend]:
 
 @pytest.fixture(scope="session")
 def golden_url(golden_backend: GoldenBackend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a gateway that tries each request once."""
+    """The URL of a gateway that tries each request once, and asks plainly where its clients do."""
     folder = tmp_path_factory.mktemp("golden")
+    with processes.gateway(
+        folder, OPENAI_API_BASE_URL=golden_backend.url, MAX_RETRIES="0", PLAIN_REQUESTS="direct"
+    ) as program:
+        yield program.url
+
+
+@pytest.fixture(scope="session")
+def golden_url_streaming(golden_backend: GoldenBackend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a gateway that asks for streams, also where its clients do not."""
+    folder = tmp_path_factory.mktemp("golden-streaming")
     with processes.gateway(folder, OPENAI_API_BASE_URL=golden_backend.url, MAX_RETRIES="0") as program:
         yield program.url

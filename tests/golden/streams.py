@@ -123,7 +123,9 @@ def main() -> None:
     with (
         TemporaryDirectory() as folder,
         GoldenBackend(answers, MODELS).serving() as backend,
-        processes.gateway(Path(folder), OPENAI_API_BASE_URL=backend.url, MAX_RETRIES="0") as program,
+        processes.gateway(
+            Path(folder), OPENAI_API_BASE_URL=backend.url, MAX_RETRIES="0", PLAIN_REQUESTS="direct"
+        ) as program,
     ):
         for situation in SITUATIONS:
             (STREAMS / f"{situation.name}.txt").write_text(golden(program.url, situation), "utf-8")

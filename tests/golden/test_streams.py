@@ -66,6 +66,18 @@ def test_the_bytes_of_each_answer_are_the_golden_ones(situation: Situation, gold
     assert golden(golden_url, situation) == (STREAMS / f"{situation.name}.txt").read_text("utf-8")
 
 
+@each_fine_one
+def test_an_answer_in_one_piece_is_the_same_when_it_is_made_of_a_stream(
+    situation: Situation, golden_url_streaming: str
+) -> None:
+    assert golden(golden_url_streaming, situation) == (STREAMS / f"{situation.name}.txt").read_text("utf-8")
+
+
+def test_an_answer_in_one_piece_that_is_cut_is_an_error(golden_url_streaming: str) -> None:
+    reply = asked(golden_url_streaming, BY_NAME["cut-midway"], CHAT_WHOLE)
+    assert (reply.status, reply.json) == (502, {"error": BY_NAME["cut-midway"].said.error})
+
+
 def test_there_is_no_golden_file_without_a_situation() -> None:
     assert {path.stem for path in STREAMS.iterdir()} == BY_NAME.keys()
 

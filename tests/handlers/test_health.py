@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import pytest
 from pytest_aiohttp.plugin import AiohttpClient
 
-from gateway.handlers.health import HealthHandler
+from gateway.handlers.health import BackendHealth, HealthHandler
 from gateway.lifecycle import Lifecycle
 from tests.handlers.serving import API_KEY, WITH_KEY
 from tests.middlewares.application import build
@@ -17,6 +17,11 @@ class Backends:
     latency_ms: float | None = 12.34567
     usable: bool = True
 
+    @property
+    def by_backend(self) -> dict[str, BackendHealth]:
+        """The same, as the one backend there is."""
+        return {"main": self}
+
 
 def handler(backends: Backends | None = None, lifecycle: Lifecycle | None = None) -> HealthHandler:
     return HealthHandler(backends or Backends(), lifecycle or Lifecycle(), "1.2.3")
@@ -29,7 +34,8 @@ async def test_health_tells_status_latency_version_and_uptime(aiohttp_client: Ai
     body = await response.json()
     assert response.status == 200
     assert body.pop("uptime_s") >= 0
-    assert body == {"status": "healthy", "latency_ms": 12.346, "version": "1.2.3"}
+    backends = {"main": {"status": "healthy", "latency_ms": 12.346}}
+    assert body == {"status": "healthy", "latency_ms": 12.346, "version": "1.2.3", "backends": backends}
     assert (await client.head(path)).status == 200
 
 

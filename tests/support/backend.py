@@ -160,8 +160,7 @@ class ScriptedBackend:
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", 0)
+        await self.start()
         return self
 
     async def __aexit__(
@@ -169,11 +168,21 @@ class ScriptedBackend:
     ) -> None:
         await self.stop()
 
+    async def start(self, port: int = 0) -> None:
+        """Listen; after `stop` perhaps at the same port again."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", port)
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
     @property
     def url(self) -> str:
         """The base URL, for OPENAI_API_BASE_URL."""
-        assert self._server is not None
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
+        return f"http://127.0.0.1:{self.port}/v1"
 
     def play(self, *scripts: Sequence[Step]) -> None:
         """Set the scripts of the next POSTs, one each; the last one stays."""
@@ -207,6 +216,10 @@ class ScriptedBackend:
         """Play what is next for `call`."""
         if call.path.endswith("/models"):
             await self.list_models(call)
+            return
+        if call.method == "GET":  # somebody wants to know what kind of server this is
+            await head(404, JSON, length=2)(call)
+            await raw(b"{}")(call)
             return
         self.calls.append(call)
         async with self._arrived:

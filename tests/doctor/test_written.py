@@ -1,0 +1,91 @@
+"""The backends file that a check writes."""
+
+import os
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from yarl import URL
+
+from gateway.backend_settings import BackendSettings, Fleet, Limits, ModelRule, Timeouts, TlsSettings
+from gateway.backends.profiles import PROFILES
+from gateway.backends_file import read_backends_file
+from gateway.codecs.models import unlisted_model
+from gateway.doctor.results import CHECKS, BackendReport, ModelReport, Report, Result, Tally, no, yes
+from gateway.doctor.written import backends_file, write_file
+
+KEY, HEADER_KEY = "the-key-of-main-backend", "another-secret-of-main"
+MAIN = BackendSettings(
+    name="main",
+    base_url=URL("https://api.example.com/v1"),
+    api_key=SecretStr(KEY),
+    models=("gpt-*", "yes", "a b"),
+    rename={"gpt-4o": "gpt-4o:2024 'x'"},
+    priority=2,
+    weight=3,
+    timeouts=Timeouts(connect_s=0.5, first_token_s=90, idle_s=30, total_s=1200),
+    limits=Limits(concurrency=7),
+    tls=TlsSettings(verify=False),
+    headers={"X-Team": SecretStr("a $team"), "X-Api-Key": SecretStr(HEADER_KEY)},
+    learned={"*": ("min_p",)},
+)
+SPARE = BackendSettings(name="spare", base_url=URL("http://127.0.0.1:8080/v1"), pass_client_key=True)
+FLEET = Fleet(backends=(MAIN, SPARE), rules={"*": ModelRule(fallbacks=("spare/*",), delivery="guarded", sticky=True)})
+
+
+def found(settings: BackendSettings, profile: str, embeddings: Result, learned: tuple[str, ...] = ()) -> BackendReport:
+    checks = dict.fromkeys(CHECKS, yes()) | {"embeddings": embeddings}
+    models = [ModelReport(unlisted_model("some: model"), "some: model", checks, learned)]
+    return BackendReport(settings, yes(), yes(), yes(value=1), PROFILES[profile], "detected", models)
+
+
+def read_back(text: str, path: Path, **variables: str) -> Fleet:
+    path.write_text(text)
+    path.chmod(0o644)
+    fleet, warnings = read_backends_file(path, variables)
+    assert warnings == [], "no secret is in it"
+    return fleet
+
+
+def test_what_is_written_is_read_as_the_same_configuration(tmp_path: Path) -> None:
+    written = backends_file(Report((), Tally()), FLEET, {})
+    assert KEY not in written.text
+    assert HEADER_KEY not in written.text
+    assert written.variables == ("MAIN_KEY", "MAIN_X_API_KEY")
+    assert read_back(written.text, tmp_path / "b.yaml", MAIN_KEY=KEY, MAIN_X_API_KEY=HEADER_KEY) == FLEET
+
+
+def test_what_was_found_is_written(tmp_path: Path) -> None:
+    report = Report((found(SPARE, "mistral", yes(value=64), ("seed", "top_p")),), Tally())
+    text = backends_file(report, Fleet(backends=(SPARE,)), {}).text
+    (spare,) = read_back(text, tmp_path / "b.yaml").backends
+    assert spare.profile == "mistral"
+    assert spare.learned == {"some: model": ("seed", "top_p")}
+    assert spare.limits.embedding_batch == PROFILES["mistral"].embedding_batch
+
+
+def test_what_is_only_a_guess_or_nothing_new_is_not_written(tmp_path: Path) -> None:
+    text = backends_file(Report((found(SPARE, "generic", no()),), Tally()), Fleet(backends=(SPARE,)), {}).text
+    assert read_back(text, tmp_path / "b.yaml").backends == (SPARE,)
+
+
+def test_a_variable_that_holds_the_key_is_named() -> None:
+    written = backends_file(Report((), Tally()), FLEET, {"OPENAI_API_KEY": KEY, "OTHER": "x"})
+    assert 'api_key: "${OPENAI_API_KEY}"' in written.text
+    assert written.variables == ("OPENAI_API_KEY", "MAIN_X_API_KEY")
+
+
+def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "b.yaml"
+    write_file(path, "one\n")
+    write_file(path, "two\n")
+    assert path.read_text() == "two\n"
+
+    def fail(*_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError):  # noqa: PT011 - the one that was just made
+        write_file(path, "three\n")
+    assert path.read_text() == "two\n"
+    assert list(tmp_path.iterdir()) == [path]
