@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-all test-deploy conformance fuzz lint format lock clean find-python
+.PHONY: help run test test-all test-backends test-deploy conformance faults fuzz bench bench-full bench-guard lint format lock clean find-python
 
 # What a shell may have set for other projects must not reach ours.
 unexport PYTHONHOME PYTHONPATH PYTHONSTARTUP PYTHONWARNINGS PYTHONOPTIMIZE PYTHONASYNCIODEBUG PIP_PREFIX PIP_TARGET
@@ -101,11 +101,13 @@ GATE = $(PY) -m coverage report --format=total --fail-under=$(1) --include='$(2)
 
 LINT_IMPORTS := from importlinter.cli import lint_imports_command; lint_imports_command()
 
-lint: $(DEV_STAMP) ## check style, types and imports
+lint: $(DEV_STAMP) ## check style, types and imports, and look for unsafe code and secrets
 	@echo "ruff check" && $(PY) -m ruff check --quiet --output-format concise .
 	@echo "ruff format" && $(PY) -m ruff format --quiet --check .
 	@echo "mypy" && $(PY) -m mypy --no-error-summary
 	@echo "import contracts" && log=$$($(PY) -c '$(LINT_IMPORTS)' --no-logo 2>&1) || { echo "$$log"; exit 1; }
+	@echo "bandit" && log=$$($(PY) -m bandit --quiet --recursive gateway docker setup.py 2>&1) || { echo "$$log"; exit 1; }
+	@echo "detect-secrets" && $(PY) -m tests.security.secret_scan
 
 test: lint ## lint, then all tests but the slow ones, with coverage (at most 5 minutes)
 	@echo "pytest"
@@ -115,7 +117,11 @@ test: lint ## lint, then all tests but the slow ones, with coverage (at most 5 m
 	@$(call GATE,90,gateway/*)
 
 test-all: $(DEV_STAMP) ## the slow tests, which `make test` leaves out (at most 15 minutes)
-	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q -m "slow and not deploy"
+	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q -m "slow and not deploy and not backends"
+	@$(CLEAN_ENVIRONMENT); $(PY) -m tests.faults
+
+test-backends: $(DEV_STAMP) ## the gateway before real servers, large ones too; names those that cannot be had
+	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q -rs tests/backends/real
 
 # An environment of its own: many tools, which nobody needs who changes the program. Made anew when a lock changes.
 test-deploy: VENV := .venv-deploy
@@ -131,8 +137,23 @@ test-deploy: ## what is shipped: package, image, chart, unit, workflows; names t
 conformance: $(DEV_STAMP) ## hold the gateway to Ollama's contract, row by row, with the count by section
 	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q tests/conformance
 
+faults: $(DEV_STAMP) ## break backends and clients in 27 ways; with a scorecard; ARGS="--profile full" takes real times
+	@$(CLEAN_ENVIRONMENT); $(PY) -m tests.faults $(ARGS)
+
 fuzz: $(DEV_STAMP) ## generated requests for two minutes: only the listed answers may be a 5xx
 	@$(CLEAN_ENVIRONMENT); $(PY) -m tests.fuzz
+
+# What they measure is told in docs/performance.md; BENCH=... adds arguments, such as --markdown docs/performance.md.
+bench: $(DEV_STAMP) ## the main ratios to a direct connection and to a bare hop (two minutes, on a quiet machine)
+	@$(PY) -m benchmarks bench $(BENCH)
+
+bench-full: $(DEV_STAMP) ## every performance goal, growth, the six load scenarios, then the codecs alone (half an hour)
+	@$(PY) -m benchmarks full $(BENCH)
+	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q --timeout=0 benchmarks/micro
+
+bench-guard: $(DEV_STAMP) ## with BASE=<revision>: fail where that commit was faster, beyond the noise
+	@if [ -z '$(BASE)' ]; then echo 'bench-guard wants the commit to compare with: make bench-guard BASE=main' >&2; exit 2; fi
+	@$(PY) -m benchmarks guard $(BENCH) '$(BASE)'
 
 format: $(DEV_STAMP) ## repair style where a tool can
 	@$(PY) -m ruff check --quiet --fix-only .
@@ -141,12 +162,20 @@ format: $(DEV_STAMP) ## repair style where a tool can
 LOCK = $(PY) -m uv pip compile --quiet --universal --python-version 3.12 --python $(PY) --no-python-downloads --no-build \
 	--generate-hashes --custom-compile-command "make lock"
 
+# What the tests' servers are made of: their own versions are in requirements/*.in.
+SERVERS := tests/backends/real/requirements
+SERVER_LOCK = $(PY) -m uv pip compile --quiet --upgrade --universal --no-python-downloads --no-annotate \
+	--custom-compile-command "make lock"
+
 lock: $(DEV_STAMP) ## renew the locks, requirements*.txt, from pyproject.toml
 	@$(LOCK) --upgrade pyproject.toml --extra dev -o requirements-dev.txt
 	@$(LOCK) --upgrade pyproject.toml --extra redis -c requirements-dev.txt -o requirements.txt
 	@$(LOCK) --upgrade --group deploy -c requirements-dev.txt -o requirements-deploy.txt
+	@$(SERVER_LOCK) --python-version 3.12 $(SERVERS)/litellm.in -o $(SERVERS)/litellm.txt
+	@$(SERVER_LOCK) --python-version 3.11 --override $(SERVERS)/without-torch.txt $(SERVERS)/transformers.in \
+		-o $(SERVERS)/transformers.txt
 
 clean: ## remove .venv and everything else that make and the tools made
 	@rm -rf .venv .venv-deploy .coverage .coverage.* htmlcov build dist *.egg-info
 	@rm -rf .e2e_cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	@find gateway tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find benchmarks gateway tests -name __pycache__ -type d -prune -exec rm -rf {} +

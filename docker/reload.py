@@ -4,7 +4,7 @@ It compares times of files: events of a file system do not reach a container fro
 """
 
 import signal
-import subprocess
+import subprocess  # for the command it was given # nosec B404
 import sys
 import threading
 from contextlib import suppress
@@ -46,13 +46,13 @@ def watch(folder: Path, command: list[str]) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    seen, process = stamps(folder), subprocess.Popen(command)  # noqa: S603 - what the caller asked for
+    seen, process = stamps(folder), subprocess.Popen(command)  # noqa: S603 - what the caller asked for # nosec B603
     while not stop.wait(LOOK_EVERY_S):
         now = stamps(folder)
         if now != seen:
             sys.stderr.write("reload: a file changed, starting again\n")
             end(process)
-            seen, process = now, subprocess.Popen(command)  # noqa: S603 - what the caller asked for
+            seen, process = now, subprocess.Popen(command)  # noqa: S603 - what the caller asked for # nosec B603
     return end(process)
 
 

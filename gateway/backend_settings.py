@@ -71,6 +71,19 @@ class Timeouts(Frozen):
     total_s: float = 600.0
 
 
+class Clocks(Frozen):
+    """Clocks of one model, in seconds; None: those of its backend."""
+
+    first_token_s: float | None = None
+    idle_s: float | None = None
+    total_s: float | None = None
+
+    def over(self, timeouts: Timeouts) -> Timeouts:
+        """Return a backend's clocks with these in their place."""
+        own = {name: value for name, value in self if value is not None}
+        return timeouts.model_copy(update=own)
+
+
 class Limits(Frozen):
     """How much a backend is asked at once, a minute, and in one batch of texts; None is no bound of ours."""
 
@@ -131,11 +144,13 @@ class ModelRule(Frozen):
     """What is configured of a model by the name that clients use (or by a glob of names).
 
     `fallbacks`: models to ask when it is down, rate limited, silent, or its context too short, in this order.
+    `delivery`: None means DELIVERY. `clocks` stands in the file as `timeouts`.
     """
 
     fallbacks: tuple[str, ...] = ()
-    delivery: Delivery = "live"
+    delivery: Delivery | None = None
     sticky: bool = False
+    clocks: Clocks | None = None
 
 
 class Fleet(Frozen):

@@ -19,6 +19,7 @@ from gateway.backend_settings import (
     DELIVERIES,
     PROFILE_NAMES,
     BackendSettings,
+    Clocks,
     Fleet,
     Limits,
     ModelRule,
@@ -230,6 +231,11 @@ def _learned(place: Place) -> dict[str, tuple[str, ...]]:
     }
 
 
+def _clocks(place: Place) -> Clocks:
+    readers = dict.fromkeys(Clocks.model_fields, _seconds)
+    return Clocks(**_values(place.as_fields(readers), readers))
+
+
 def _delivery(place: Place) -> str:
     right = f"one of {', '.join(DELIVERIES)}"
     if (word := place.as_text(right).lower()) not in DELIVERIES:
@@ -357,13 +363,19 @@ class _FileReader:
         return TlsSettings(**{"verify": self._defaults.verify_tls, **values})
 
     def _rules(self, place: Place) -> dict[str, ModelRule]:
-        readers: Readers = {"fallbacks": self._fallbacks, "delivery": _delivery, "sticky": Place.as_flag}
+        readers: Readers = {
+            "fallbacks": self._fallbacks,
+            "delivery": _delivery,
+            "sticky": Place.as_flag,
+            "timeouts": _clocks,
+        }
         entries = place.as_mapping()
         _note_twins(entries)
-        return {
-            entry.name: ModelRule(**_values(entry.value.read(lambda value: value.as_fields(readers), {}), readers))
-            for entry in entries
-        }
+        rules: dict[str, ModelRule] = {}
+        for entry in entries:
+            values = _values(entry.value.read(lambda value: value.as_fields(readers), {}), readers)
+            rules[entry.name] = ModelRule(clocks=values.pop("timeouts", None), **values)
+        return rules
 
     def _fallbacks(self, place: Place) -> tuple[str, ...]:
         return _each(place.as_items(), self._fallback)

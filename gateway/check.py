@@ -45,6 +45,7 @@ def run_check(
 
 
 async def _check(config: Config, selection: Selection, output: Output, *, demo: bool) -> int:
+    config = _with_keys(config)
     _refuse_early(config, selection, output, demo=demo)
     progress = ProgressLine()
     async with AsyncExitStack() as stack:
@@ -60,6 +61,16 @@ async def _check(config: Config, selection: Selection, output: Output, *, demo: 
     if output.write is not None:
         _write(config, report, output.write)
     return 0 if report.fine else 1
+
+
+def _with_keys(config: Config) -> Config:
+    """Return the configuration with what is to be said of KEYS_FILE. Raises ConfigError where the start would."""
+    if config.access.keys_file is None:
+        return config
+    from gateway.keys.store import KeyStore
+
+    warnings = KeyStore(config.access.keys_file).warnings
+    return config.model_copy(update={"warnings": (*config.warnings, *warnings)})
 
 
 def _refuse_early(config: Config, selection: Selection, output: Output, *, demo: bool) -> None:
@@ -95,15 +106,20 @@ def _without_secrets(text: str, config: Config) -> str:
 
 def setting_rows(config: Config) -> list[tuple[str, str]]:
     """Return what is configured, without any secret."""
-    keys = len(config.access.api_keys)
     return [
         ("settings", "valid"),
         *(("warning", warning) for warning in config.warnings),
         ("listen", f"{config.listen.host} port {config.listen.port}"),
-        ("client keys", str(keys) if keys else "none: everybody may ask"),
+        ("client keys", _client_keys(config)),
         ("model mapping", f"{len(config.models.mapping)} names" if config.models.mapping_file else "none"),
         ("backends", ", ".join(settings.name for settings in config.fleet.backends)),
     ]
+
+
+def _client_keys(config: Config) -> str:
+    own, file = len(config.access.api_keys), config.access.keys_file
+    parts = [*([str(own)] if own else []), *([f"those of {file}"] if file is not None else [])]
+    return " and ".join(parts) or "none: everybody may ask"
 
 
 def _write(config: Config, report: Report, path: Path) -> None:

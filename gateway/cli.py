@@ -1,20 +1,28 @@
 """The command line: arguments, then settings, then the server or the check.
 
-Only the standard library is imported here: `--help` and a bad setting must not wait for the server's modules.
+Only the standard library is imported here, and what imports no more: `--help` and a bad setting must not wait for the
+server's modules.
 """
 
 import argparse
 import gc
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from gateway.keys.arguments import add_key_arguments
 
 if TYPE_CHECKING:
     from gateway.config import Config, ConfigError
 
+type Serve = Callable[[Config, bool], int]
+"""Serves with a configuration, in front of the demo backend or not; returns the exit code."""
+
 PROGRAM = "ollama-openai-proxy"
+EXIT_REFUSED = 1
 EXIT_BAD_SETTINGS = 2
 EXIT_INTERRUPTED = 130
 
@@ -28,8 +36,12 @@ DEMO_HIDES = ("OPENAI_API_BASE_URL", "OPENAI_API_KEY", "BACKENDS_FILE")
 """What counts for nothing with --demo: a real key has no business there."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; return its exit code: 0, 1 (check failed), 2 (bad arguments or settings)."""
+def main(argv: Sequence[str] | None = None, *, serve: Serve | None = None) -> int:
+    """Run the program; return its exit code: 0, 1 (check failed), 2 (bad arguments or settings).
+
+    `serve`: how the gateway is run where that is what is asked for; a worker, which is given its socket, has its own.
+    """
+    argv = sys.argv[1:] if argv is None else argv
     # pydantic would read the metadata of every installed package, to find plugins that are not there.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
@@ -37,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as end:
         return int(end.code or 0)
     try:
-        return _run(arguments)
+        return _run(arguments, serve or partial(_serve, argv=argv))
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
 
@@ -46,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     main_parser = argparse.ArgumentParser(
         prog=_program_name(),
-        usage="%(prog)s [-h] [--version] [--demo] [--host HOST] [--port PORT] [--log-level LEVEL] [check]",
+        usage="%(prog)s [-h] [--version] [--demo] [--host HOST] [--port PORT] [--log-level LEVEL] [check | key]",
         description="Serves the Ollama API and the OpenAI API in front of an OpenAI-compatible backend.",
         epilog="Settings come from the environment, then from .env; .env.example lists them all. Arguments beat both.",
         allow_abbrev=False,
@@ -66,6 +78,15 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     _add_check_arguments(check)
+    key = commands.add_parser(
+        "key",
+        help="make, list, rotate and revoke the keys of clients",
+        description="Makes, lists, rotates and revokes the keys of clients in the file that KEYS_FILE or --file names. "
+        "Exit code: 0 done, 1 not possible with the keys there are, 2 bad arguments, settings or file.",
+        epilog="docs/authentication.md tells what a key is, and what it may be limited to.",
+        allow_abbrev=False,
+    )
+    add_key_arguments(key, _program_name())
     return main_parser
 
 
@@ -86,7 +107,7 @@ def _program_name() -> str:
     return "python -m gateway" if Path(sys.argv[0]).name == "__main__.py" else PROGRAM
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace, serve: Serve) -> int:
     if arguments.version:
         from gateway.version import version_facts
 
@@ -96,10 +117,12 @@ def _run(arguments: argparse.Namespace) -> int:
 
     given = _given(arguments)
     try:
+        if arguments.command == "key":
+            return _key(arguments)
         config = _configure(given, demo=arguments.demo)
         if not config.fleet.backends and not arguments.demo:
             return _fail([NO_BACKEND])
-        return _check(config, arguments) if arguments.command else _serve(config, demo=arguments.demo)
+        return _check(config, arguments) if arguments.command else serve(config, arguments.demo)
     except ConfigError as error:
         return _fail(_lines(error, given))
 
@@ -132,10 +155,25 @@ def _lines(error: "ConfigError", given: Mapping[str, str]) -> list[str]:
     return [str(problem._replace(name=options.get(problem.name, problem.name))) for problem in error.problems]
 
 
-def _fail(lines: Sequence[str]) -> int:
+def _fail(lines: Sequence[str], code: int = EXIT_BAD_SETTINGS) -> int:
     for line in lines:
         print(f"{PROGRAM}: {line}", file=sys.stderr)
-    return EXIT_BAD_SETTINGS
+    return code
+
+
+def _key(arguments: argparse.Namespace) -> int:
+    """Change or show the keys; a secret stands alone on standard output, so that a script can take it from there."""
+    from gateway.keys.changes import KeyRefusedError
+    from gateway.keys.command import run_key_command
+    from gateway.setting_sources import read_settings
+
+    try:
+        said = run_key_command(arguments, {} if arguments.file is not None else read_settings(os.environ))
+    except KeyRefusedError as error:
+        return _fail([str(error)], EXIT_REFUSED)
+    for line in said.output:
+        print(line, flush=True)
+    return _fail(said.notes, 0)
 
 
 def _check(config: "Config", arguments: argparse.Namespace) -> int:
@@ -147,7 +185,7 @@ def _check(config: "Config", arguments: argparse.Namespace) -> int:
     return run_check(config, demo=arguments.demo, selection=selection, output=output)
 
 
-def _serve(config: "Config", *, demo: bool) -> int:
+def _serve(config: "Config", demo: bool, *, argv: Sequence[str]) -> int:
     # Imports make objects that stay: looking for garbage among them costs a third of the start. `server` turns it on.
     gc.disable()
     from gateway.server import run
@@ -155,7 +193,7 @@ def _serve(config: "Config", *, demo: bool) -> int:
     def on_ready(address: str) -> None:
         print(demo_banner(address, config) if demo else banner(address, config), flush=True)
 
-    return run(config, demo=demo, on_ready=on_ready)
+    return run(config, demo=demo, arguments=argv, on_ready=on_ready)
 
 
 def banner(address: str, config: "Config") -> str:
@@ -178,6 +216,7 @@ def demo_banner(address: str, config: "Config") -> str:
         f"  {chat}",
         f"""  python -c "import ollama; print({client}.{question})\"""",
     ]
-    if config.access.api_keys:
-        lines.append("API_KEYS is set: both need one of its keys, as Authorization: Bearer")
+    if config.access.wants_key:
+        setting = "API_KEYS" if config.access.api_keys else "KEYS_FILE"
+        lines.append(f"{setting} is set: both need one of its keys, as Authorization: Bearer")
     return "\n".join(lines)

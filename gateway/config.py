@@ -1,6 +1,6 @@
 """Config: every setting, frozen and typed. Built from the environment and `.env`; importing this reads nothing.
 
-`config_parts` says of every setting what it is; `settings()` lists them for the documentation.
+`config_parts` and `client_parts` say of every setting what it is; `settings()` lists them for the documentation.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -12,15 +12,15 @@ from typing import Any, Self
 from pydantic import Field, PrivateAttr, ValidationError
 from yarl import URL
 
+from gateway.address_values import passwords_in
 from gateway.backend_settings import BackendSettings, Fleet, TlsSettings
+from gateway.client_parts import AccessConfig, ListenConfig
 from gateway.config_parts import (
     PROMETHEUS_PATHS,
     SERVED_BELOW,
     SERVED_PATHS,
-    AccessConfig,
     BackendConfig,
     CacheConfig,
-    ListenConfig,
     LogConfig,
     MetricsConfig,
     ModelsConfig,
@@ -36,7 +36,7 @@ from gateway.setting_sources import (
     read_settings,
     secrets_in,
 )
-from gateway.setting_values import Flag, passwords_in
+from gateway.setting_values import Flag
 from gateway.settings_text import ConfigError, Problem, Setting, described, presentable
 
 __all__ = [
@@ -57,6 +57,7 @@ __all__ = [
     "settings",
 ]
 
+TLS_SETTINGS = ("TLS_CERT_FILE", "TLS_KEY_FILE")
 MAIN_BACKEND = "main"
 """The name of the backend that OPENAI_API_BASE_URL configures."""
 
@@ -81,6 +82,12 @@ class Config(Part):
     version_endpoint: Flag = Field(
         True, validation_alias="VERSION_ENDPOINT_ENABLED", description="Serve /v1/version.", examples=["false"]
     )
+    status_page: Flag = Field(
+        True,
+        validation_alias="UI_ENABLED",
+        description="Serve the status page at /ui, and at / for browsers.",
+        examples=["false"],
+    )
     fleet: Fleet = Field(default_factory=Fleet)
     warnings: tuple[str, ...] = ()
     _again: _Again | None = PrivateAttr(None)
@@ -99,12 +106,12 @@ class Config(Part):
     def from_mapping(cls, mapping: Mapping[str, str], *, reread: Callable[[], Mapping[str, str]] | None = None) -> Self:
         """Build from settings by name; unknown names and empty values are ignored. Raises ConfigError.
 
-        Reads the files that MODEL_MAPPING_FILE and BACKENDS_FILE name, and nothing else. `reread` returns the settings
-        anew for the method of that name; without it they are these again.
+        Reads the files that MODEL_MAPPING_FILE and BACKENDS_FILE name, and looks whether those of TLS can be read.
+        `reread` returns the settings anew for the method of that name; without it they are these again.
         """
         rows = {row.name: row for row in settings()}
         given, warnings = given_settings(mapping, rows)
-        problems: list[Problem] = []
+        problems = _missing_halves(given, rows)
         try:
             names = _names(given, rows)
         except ConfigError as error:
@@ -139,8 +146,9 @@ class Config(Part):
         """Return the keys and passwords themselves, for those who keep them out of logs and answers."""
         keys = [*self.access.api_keys, self.access.admin_key, self.backend.api_key]
         own = [key.get_secret_value() for key in keys if key is not None]
-        cache = passwords_in(self.cache.url.get_secret_value()) if self.cache.url is not None else []
-        return list(dict.fromkeys([*own, *cache, *(text for one in self.fleet.backends for text in one.secrets())]))
+        urls = [url.get_secret_value() for url in (self.cache.url, self.access.redis_url) if url is not None]
+        own += [password for url in urls for password in passwords_in(url)]
+        return list(dict.fromkeys([*own, *(text for one in self.fleet.backends for text in one.secrets())]))
 
     def for_backend(self, base_url: URL) -> Self:
         """Return this configuration with another backend, which gets no key, instead of all others."""
@@ -184,6 +192,13 @@ def _names(given: Mapping[str, str], rows: Mapping[str, Setting]) -> Mapping[str
         raise ConfigError([Problem(MAPPING_SETTING, str(error), rows[MAPPING_SETTING].right)]) from None
 
 
+def _missing_halves(given: Mapping[str, str], rows: Mapping[str, Setting]) -> list[Problem]:
+    """Return what is wrong with settings that count only as a pair."""
+    cert, key = TLS_SETTINGS
+    pairs = [(cert, key), (key, cert)]
+    return [Problem(a, f"is not set, and {b} is", rows[a].right) for a, b in pairs if a not in given and b in given]
+
+
 def _backends(config: Config, mapping: Mapping[str, str]) -> dict[str, Any]:
     """Return what there is to change: the fleet, and what is to be said of where it comes from."""
     backend = config.backend
@@ -198,7 +213,7 @@ def _backends(config: Config, mapping: Mapping[str, str]) -> dict[str, Any]:
         return {"fleet": fleet, "warnings": tuple(warnings)}
     if backend.base_url is None:
         return {}
-    passing_on = backend.api_key is None and not config.access.api_keys
+    passing_on = backend.api_key is None and not config.access.wants_key
     main = _main_backend(backend, backend.base_url, pass_client_key=passing_on)
     return {"fleet": Fleet(backends=(main,))}
 

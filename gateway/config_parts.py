@@ -1,4 +1,4 @@
-"""The parts of Config, one per collaborator: every setting stands here once.
+"""The parts of Config, one per collaborator: every setting stands here once, those about clients in `client_parts`.
 
 Each field has the name of its setting, its default, its description and an example; `described` makes the rows of the
 documentation from them.
@@ -10,29 +10,27 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationInfo, field_validator
 
+from gateway.address_values import CacheUrl
 from gateway.backend_settings import Timeouts
 from gateway.mapping_entries import Entry
 from gateway.setting_sources import BACKENDS_SETTING, MAPPING_SETTING
 from gateway.setting_values import (
     BackendsPath,
     BaseUrl,
+    BufferSize,
     ByteCount,
-    CacheUrl,
     Count,
+    DeliveryWord,
     FilePath,
     Flag,
-    Host,
     InvertedFlag,
     Key,
-    Keys,
     Level,
+    LogDetail,
     Management,
     MetricsPath,
     ModelName,
-    OriginPatterns,
-    Origins,
     PlainRequests,
-    Port,
     Positive,
     Seconds,
     SecondsOrUnset,
@@ -47,16 +45,18 @@ SERVED_PATHS = frozenset(
         "/api",
         "/health",
         "/ready",
+        "/ui",
         "/v1/chat/completions",
         "/v1/completions",
         "/v1/embeddings",
         "/v1/health",
+        "/v1/metrics/health",
         "/v1/models",
         "/v1/version",
     }
 )
 """Where METRICS_PATH may not lie: the routes of the gateway; `SERVED_BELOW` has those with something behind them."""
-SERVED_BELOW = ("/admin/", "/api/", "/v1/models/")
+SERVED_BELOW = ("/admin/", "/api/", "/ui/", "/v1/models/")
 
 
 class Part(BaseModel):
@@ -132,6 +132,18 @@ class BackendConfig(Part):
         description="Whether answers in one piece are asked for as streams: auto (those of /api), direct, streamed.",
         examples=["direct"],
     )
+    delivery: DeliveryWord = Field(
+        "live",
+        validation_alias="DELIVERY",
+        description="When a stream is shown: live as it comes, guarded after its beginning, whole once it is complete.",
+        examples=["whole"],
+    )
+    heartbeat_interval_s: SecondsOrZero = Field(
+        15.0,
+        validation_alias="HEARTBEAT_INTERVAL",
+        description="Silence in a stream after which the client gets a sign of life. 0: never.",
+        examples=["30"],
+    )
     verify_tls: InvertedFlag = Field(
         True,
         validation_alias="DISABLE_SSL_VERIFICATION",
@@ -173,65 +185,6 @@ class BackendConfig(Part):
             idle_s=silence_s if self.idle_timeout_s is None else self.idle_timeout_s,
             total_s=self.total_timeout_s,
         )
-
-
-class ListenConfig(Part):
-    """Where clients reach us, and how much they may send."""
-
-    host: Host = Field(
-        "127.0.0.1",
-        validation_alias="PROXY_HOST",
-        description="Address to listen on. 0.0.0.0 or :: opens it to other machines: set API_KEYS then.",
-        examples=["0.0.0.0"],  # noqa: S104 - an example, nothing is bound
-    )
-    port: Port = Field(
-        11434,
-        validation_alias="PROXY_PORT",
-        description="Port to listen on. The default is Ollama's own.",
-        examples=["8080"],
-    )
-    request_max_size_bytes: ByteCount = Field(
-        10_485_760,
-        validation_alias="REQUEST_MAX_SIZE",
-        description="Largest request body in bytes, after decompression.",
-        examples=["52428800"],
-    )
-    body_timeout_s: Seconds = Field(60.0, validation_alias="REQUEST_TIMEOUT")
-
-
-class AccessConfig(Part):
-    """Who may ask. Neither `cors_origins` nor `ollama_origins`: the local origins that Ollama itself allows."""
-
-    api_keys: Keys = Field(
-        (),
-        validation_alias="API_KEYS",
-        description="Keys that clients must present, separated by commas. Unset: everybody may ask.",
-        examples=["first-secret,second-secret"],
-    )
-    admin_key: Key = Field(
-        None,
-        validation_alias="ADMIN_KEY",
-        description="Key for POST /admin/reload, which reads the backends anew. Unset: there is no such route.",
-        examples=["another-secret"],
-    )
-    cors_origins: Origins = Field(
-        None,
-        validation_alias="CORS_ORIGINS",
-        description="Web origins that may ask, separated by commas; * for all. Unset: local ones, as Ollama does.",
-        examples=["https://app.example,http://localhost:*"],
-    )
-    ollama_origins: OriginPatterns = Field(
-        None,
-        validation_alias="OLLAMA_ORIGINS",
-        description="More web origins that may ask, as Ollama reads them: with them, local ones always may.",
-        examples=["chrome-extension://*"],
-    )
-    metrics_public: Flag = Field(
-        False,
-        validation_alias="METRICS_PUBLIC",
-        description="Show metrics without a key even when API_KEYS is set.",
-        examples=["true"],
-    )
 
 
 def _nothing() -> Mapping[str, Entry]:
@@ -321,6 +274,13 @@ class MetricsConfig(Part):
         examples=["/internal/metrics"],
     )
 
+    buffer_size: BufferSize = Field(
+        2048,
+        validation_alias="METRICS_BUFFER_SIZE",
+        description="Latest requests of which the percentiles in the JSON summary are told.",
+        examples=["10000"],
+    )
+
     @field_validator("path")
     @classmethod
     def _refuse_a_served_path(cls, path: str, info: ValidationInfo) -> str:
@@ -345,6 +305,18 @@ class LogConfig(Part):
         validation_alias="DEBUG",
         description="Log everything: LOG_LEVEL becomes DEBUG. Changes nothing else.",
         examples=["true"],
+    )
+    detail: LogDetail = Field(
+        "normal",
+        validation_alias="LOG_DETAIL",
+        description="How much the line of a request says: minimal, normal or verbose; no level logs texts or keys.",
+        examples=["verbose"],
+    )
+    sample: Count = Field(
+        100,
+        validation_alias="LOG_SAMPLE",
+        description="Most successful requests logged a second; a line says how many were left out. 0: none is.",
+        examples=["0"],
     )
 
     @property

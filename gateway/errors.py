@@ -113,6 +113,10 @@ class NotImplementedHereError(ProxyException):
     kind = "not_implemented"
 
 
+BUSY = "server busy, please try again.  maximum pending requests exceeded"
+"""Ollama's own words for a full queue (its API, section "errors")."""
+
+
 class OverloadedError(ProxyException):
     """Full, or stopping."""
 
@@ -160,7 +164,9 @@ class UpstreamStatusError(UpstreamError):
 
 
 class UpstreamConnectionError(UpstreamError):
-    """The backend cannot be reached, reset the connection or cut its answer; `phase` is connect, reset or cut."""
+    """The backend cannot be reached, reset the connection or cut its answer; `phase` is connect, tls, protocol, reset,
+    cut, or stalled: cut after a long silence.
+    """
 
     kind = "backend_connection"
 

@@ -34,15 +34,43 @@ class Exchange:
     retry_causes: list[str] = field(default_factory=list)
     stream: bool = False
     chunks: int = 0
+    heartbeats: int = 0
     sent_bytes: int = 0
     received_bytes: int = 0
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     error_kind: str | None = None
+    key_name: str | None = None
+    """The name of the key the client showed; None where it showed none of ours."""
+    queued_ns: int | None = None
+    """How long the request waited for its turn; None where it did not have to wait."""
+    clock: str | None = None
+    """Which of the backend's clocks ended the request."""
+    delivery: str | None = None
+    """What the client asked for in X-Gateway-Delivery."""
     cache_control: str = ""
     """The Cache-Control of the request, as sent."""
     cache: Literal["hit", "miss", "bypass"] | None = None
     """What the response cache did; None where it is off, or the answer is not one to keep."""
+    trace_id: str | None = None
+    """The id of the trace this request belongs to, in hex; None where nothing is traced."""
+    waited_ns: int = 0
+    """How long the request waited for others: its client, a backend, a pause; its turn is in `queued_ns`."""
+    waited_first_ns: int = 0
+    """What `waited_ns` was when the first chunk was written."""
+    translation_ns: int = 0
+    """How long codecs worked on it: its question, its answer's bytes to events, and events to bytes."""
+    reasoning_tokens: int | None = None
+    """Those of `completion_tokens` that were reasoning, as the backend counted."""
+    tries: list[tuple[str, str, int, int]] = field(default_factory=list)
+    """Every attempt that ended: backend, "ok" or the kind of its error, when it began, when it ended."""
+    wants_facts: bool = False
+    """True where the log is to say what was asked for: parameters and sizes."""
+    facts: dict[str, object] | None = None
+    """Names, numbers and counts of the request's body, never a text of it."""
+    status: int | None = None
+    """The status to report; None while the request runs."""
+    ended_ns: int | None = None
     client_key: str | None = field(default=None, repr=False)
     """The key the client presented, for passing on; never logged."""
     body_limit_bytes: int = 0

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from yarl import URL
 
@@ -30,7 +31,8 @@ def exposures(config: "Config") -> Iterator[str]:
 
 
 def _of_the_listener(config: "Config", keys: str, *, key: bool) -> Iterator[str]:
-    open_with_key = key and not config.access.api_keys
+    # No warning for RATE_LIMIT_RPM without TRUSTED_PROXIES: behind a proxy it only makes the limit one that all share.
+    open_with_key = key and not config.access.wants_key
     origins = {"CORS_ORIGINS": config.access.cors_origins, "OLLAMA_ORIGINS": config.access.ollama_origins}
     for name, allowed in origins.items():
         if open_with_key and "*" in (allowed or ()):
@@ -39,6 +41,11 @@ def _of_the_listener(config: "Config", keys: str, *, key: bool) -> Iterator[str]
         yield f"PROXY_HOST is open to other machines without API_KEYS: whoever reaches it can spend {keys}"
     if config.access.admin_key in config.access.api_keys:
         yield "ADMIN_KEY is one of API_KEYS: every client that has it can reload the backends; use another"
+    if any(network.prefixlen == 0 for network in config.listen.trusted_proxies):
+        yield "TRUSTED_PROXIES trusts every address: whoever asks can pass for any other, and escape limits"
+    for name, url in {"CACHE_URL": config.cache.url, "REDIS_URL": config.access.redis_url}.items():
+        if url is not None and _shows_a_password(url.get_secret_value()):
+            yield f"{name} is redis:// to another network: its password travels unencrypted; use rediss://"
 
 
 def _of_backends(config: "Config") -> Iterator[str]:
@@ -49,8 +56,15 @@ def _of_backends(config: "Config") -> Iterator[str]:
             yield f"{name}: its certificate is NOT checked; {_BETWEEN}"
         if backend.has_key and _is_open(backend.base_url):
             yield f"{name}: base_url is plain http to another network: its key travels unencrypted; use https"
-        if backend.pass_client_key and config.access.api_keys:
-            yield f"{name}: api_key is passthrough and API_KEYS is set: clients' keys are ours then, and not passed on"
+        if backend.pass_client_key and config.access.wants_key:
+            setting = "API_KEYS" if config.access.api_keys else "KEYS_FILE"
+            yield f"{name}: api_key is passthrough and {setting} is set: clients' keys are ours then, and not passed on"
+
+
+def _shows_a_password(text: str) -> bool:
+    """Tell whether others may read the password of a Redis server on its way there."""
+    url = urlsplit(text)
+    return url.scheme == "redis" and bool(url.password) and not is_local(url.hostname or "")
 
 
 def _is_open(url: URL) -> bool:

@@ -11,13 +11,14 @@ from gateway.backends.backend import Backend
 from gateway.backends.detection import Detector
 from gateway.backends.listing import ModelLister
 from gateway.backends.metadata import ModelDescriber
-from gateway.backends.pool import Pool
+from gateway.backends.pool import Pool, create_session
 from gateway.backends.probing import Prober, Probers
 from gateway.backends.profiles import profile_for
 from gateway.catalog.catalog import Catalog
 from gateway.catalog.source import Source
 from gateway.codecs.contract import Profile
 from gateway.config import Config
+from gateway.keys.store import KeyStore
 from gateway.settings_text import ConfigError, Problem
 from gateway.telemetry.logging import get_logger, keep_out_of_logs
 from gateway.telemetry.metrics import Metrics
@@ -28,16 +29,30 @@ _log = get_logger("fleet")
 class LiveFleet:
     """What asks the backends of `config.fleet`: `pool`, `catalog` and `probers`, over a session that it does not own.
 
+    `keys` are read again with the rest.
+
     Raises ConfigError where a backend's TLS files cannot be loaded.
     """
 
-    def __init__(self, config: Config, session: ClientSession, metrics: Metrics | None) -> None:
+    def __init__(
+        self, config: Config, session: ClientSession, metrics: Metrics | None, keys: KeyStore | None = None
+    ) -> None:
         self._config = config
+        self._keys = keys
         self._session = session
+        self._unpooled = create_session(config.backend, pooled=False)
         self._reloading = asyncio.Lock()
         self._sources: dict[str, tuple[Backend, Source]] = {}
         backends = _backends(config.fleet, {})
-        self.pool = Pool(session, backends, max_retries=config.backend.max_retries, metrics=metrics)
+        self.pool = Pool(
+            session,
+            backends,
+            max_retries=config.backend.max_retries,
+            delivery=config.backend.delivery,
+            keepalive_s=config.backend.keepalive_timeout_s,
+            unpooled=self._unpooled,
+            metrics=metrics,
+        )
         self.catalog = Catalog(
             self._listed(backends),
             mapping=config.models.mapping,
@@ -49,6 +64,8 @@ class LiveFleet:
 
     async def start(self) -> None:
         """Begin to probe."""
+        for warning in self._keys.warnings if self._keys is not None else ():
+            _log.warning("configuration", detail=warning)
         await self.probers.replace(self.pool.backends.values())
         self.probers.start()
 
@@ -56,6 +73,7 @@ class LiveFleet:
         """Stop what runs in the background."""
         await self.probers.aclose()
         await self.catalog.aclose()
+        await self._unpooled.close()
 
     async def reload(self) -> Sequence[str]:
         """Read the configuration again and go on with its backends, rules and mapping; return the backends' names.
@@ -64,6 +82,7 @@ class LiveFleet:
         """
         async with self._reloading:
             config = await asyncio.to_thread(self._config.reread)
+            loaded = await asyncio.to_thread(self._keys.read) if self._keys is not None else None
             if not config.fleet.backends:
                 raise ConfigError([Problem("BACKENDS_FILE", "names no backend", "a file with backends")])
             keep_out_of_logs(config.secrets())
@@ -72,8 +91,10 @@ class LiveFleet:
             self.catalog.replace(self._listed(backends), mapping=config.models.mapping, rules=config.fleet.rules)
             await self.probers.replace(backends)
             self._config = config
+            if self._keys is not None and loaded is not None:
+                self._keys.replace(loaded)
             names = [backend.name for backend in backends]
-            for warning in config.warnings:
+            for warning in (*config.warnings, *(loaded.warnings if loaded is not None else ())):
                 _log.warning("configuration", detail=warning)
             _log.info("configuration read again", backends=names)
             return names

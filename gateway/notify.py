@@ -3,7 +3,8 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -35,17 +36,21 @@ class ServiceManager:
         """Say that clients are served at that URL."""
         self._tell(f"READY=1\nSTATUS=Serving at {address}")
 
-    def stopping(self) -> None:
-        """Say that no new requests are taken."""
-        self._tell("STOPPING=1\nSTATUS=Finishing the requests that run")
+    def reloading(self) -> None:
+        """Say that the configuration is read again; `ready` ends it. The main process stays the same throughout."""
+        self._tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}\nSTATUS=Reading the configuration again")
+
+    def stopping(self, within_s: float) -> None:
+        """Say that no new requests are taken, and how long the end may take."""
+        self._tell(f"STOPPING=1\nSTATUS=Finishing the requests that run\nEXTEND_TIMEOUT_USEC={int(within_s * 1e6)}")
 
     @asynccontextmanager
-    async def kept_informed(self) -> AsyncIterator[None]:
-        """Show in time, as long as the context is open, that the event loop turns."""
+    async def kept_informed(self, healthy: Callable[[], bool] = lambda: True) -> AsyncIterator[None]:
+        """Show in time, as long as the context is open, that the event loop turns, while `healthy` says so."""
         if self.watchdog_s is None:
             yield
             return
-        pings = asyncio.create_task(self._ping(self.watchdog_s / PINGS_PER_TIMEOUT), name="watchdog")
+        pings = asyncio.create_task(self._ping(self.watchdog_s / PINGS_PER_TIMEOUT, healthy), name="watchdog")
         try:
             yield
         finally:
@@ -53,9 +58,10 @@ class ServiceManager:
             with suppress(asyncio.CancelledError):
                 await pings
 
-    async def _ping(self, interval_s: float) -> None:
+    async def _ping(self, interval_s: float, healthy: Callable[[], bool]) -> None:
         while True:
-            self._tell("WATCHDOG=1")
+            if healthy():
+                self._tell("WATCHDOG=1")
             await asyncio.sleep(interval_s)
 
     def _tell(self, state: str) -> None:

@@ -1,17 +1,18 @@
 """Asks the gateway of this machine whether it is alive: `python -m gateway.probe`, for images without curl.
 
-Only the standard library, and no settings but two: it runs every few seconds beside the gateway.
+Only the standard library, and no settings but three: it runs every few seconds beside the gateway.
 """
 
 import http.client
 import os
+import ssl
 import sys
 from collections.abc import Mapping
 
 TIMEOUT_S = 4.0
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 11434
-REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where a socket for all interfaces is reached
+REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where a socket for all interfaces is reached # nosec B104
 """Where this machine reaches a socket that listens on every interface."""
 
 
@@ -25,9 +26,18 @@ def target(environ: Mapping[str, str]) -> tuple[str, int]:
     return REACHED_AT.get(host, host), int(port)
 
 
-def probe(host: str, port: int) -> str | None:
+def connect(host: str, port: int, *, tls: bool) -> http.client.HTTPConnection:
+    """Return a connection that is not made yet. Whether a certificate is right is for clients elsewhere to judge."""
+    if not tls:
+        return http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=context)
+
+
+def probe(host: str, port: int, *, tls: bool = False) -> str | None:
     """Return None when `/health` answers 200, else what is wrong."""
-    connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+    connection = connect(host, port, tls=tls)
     try:
         connection.request("GET", "/health")
         status = connection.getresponse().status
@@ -41,7 +51,7 @@ def probe(host: str, port: int) -> str | None:
 def main() -> int:
     """Return 0 for a gateway that is alive, else 1 with the reason on stderr."""
     try:
-        problem = probe(*target(os.environ))
+        problem = probe(*target(os.environ), tls=bool(os.environ.get("TLS_CERT_FILE", "").strip()))
     except ValueError as error:
         problem = f"PROXY_PORT: {error}"
     if problem is not None:

@@ -1,37 +1,38 @@
-"""The running process: one listening socket, the runner's options, signals and the drain."""
+"""The running process: its socket, the runner's options, and the drain at the end. `supervisor` starts several."""
 
 import asyncio
-import errno
 import gc
 import os
-import signal
-import socket
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, closing, contextmanager, suppress
-from ipaddress import ip_address
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, nullcontext, suppress
 from typing import TypedDict
 
 from aiohttp import web
-from yarl import URL
+from aiohttp.web_runner import BaseSite
 
-from gateway.config import Config, ConfigError, ListenConfig, Problem
+from gateway.certificate import Certificate
+from gateway.config import Config, ConfigError
+from gateway.connections import BoundedServer, most_connections, raise_file_limit
 from gateway.lifecycle import LIFECYCLE, Lifecycle
+from gateway.listener import BACKLOG, Listener, address_of, open_listener
+from gateway.middlewares.headers import name_no_server
 from gateway.notify import ServiceManager
+from gateway.signals import on_hangup, stop_on_signals
+from gateway.stopping import drain, longest_end_s, say_close, shutdown_timeout_s
 from gateway.telemetry.logging import configure_logging, get_logger
 from gateway.version import version_facts
 
-BACKLOG = 1024
-DRAIN_S = 30.0
-"""How long running requests may go on after the first signal."""
-LAST_WORDS_S = 2.0
-"""How long streams then have to write an honest last line."""
 KEEPALIVE_TIMEOUT_S = 75.0
 """Longer than the 60 s of common reverse proxies; aiohttp also gives a client this long to send its headers."""
+HANDSHAKE_TIMEOUT_S = 15.0
 HEADER_BYTES = 16_384
+MAX_HEADERS = 64
 
 type AppFactory = Callable[[Config], web.Application]
 type Ready = Callable[[str], None]
+
+_log = get_logger("gateway.server")
 
 
 class RunnerOptions(TypedDict):
@@ -43,6 +44,7 @@ class RunnerOptions(TypedDict):
     auto_decompress: bool
     max_line_size: int
     max_field_size: int
+    max_headers: int
     shutdown_timeout: float
 
 
@@ -56,16 +58,29 @@ def runner_options(config: Config) -> RunnerOptions:
         auto_decompress=False,
         max_line_size=HEADER_BYTES,
         max_field_size=HEADER_BYTES,
-        shutdown_timeout=DRAIN_S + LAST_WORDS_S,
+        max_headers=MAX_HEADERS,
+        shutdown_timeout=shutdown_timeout_s(config.listen.shutdown_grace_s),
     )
 
 
 def run(
-    config: Config, *, demo: bool = False, on_ready: Ready | None = None, app_factory: AppFactory | None = None
+    config: Config,
+    *,
+    demo: bool = False,
+    arguments: Sequence[str] = (),
+    on_ready: Ready | None = None,
+    app_factory: AppFactory | None = None,
 ) -> int:
-    """Serve until a signal; return the exit code. Raises ConfigError when it cannot listen."""
+    """Serve until a signal; return the exit code. With workers, each is given `arguments` of the command line.
+
+    Raises ConfigError when it cannot listen.
+    """
     configure_logging(config.log.effective_level, sys.stdout, config.secrets())
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner, suppress(KeyboardInterrupt):
+    if config.listen.workers > 1:
+        from gateway.supervisor import supervise
+
+        return supervise(config, arguments, on_ready=on_ready)
+    with event_loop() as runner, suppress(KeyboardInterrupt):
         runner.run(serve(config, demo=demo, on_ready=on_ready, app_factory=app_factory))
     return 0
 
@@ -78,108 +93,130 @@ async def serve(
     `on_ready` gets the address. Raises ConfigError when it cannot listen.
     """
     async with AsyncExitStack() as stack:
-        listener = stack.enter_context(closing(listening_socket(config.listen)))
-        stop = stack.enter_context(_stop_on_signals())
+        listener = stack.enter_context(closing(open_listener(config.listen, os.environ)))
+        config = listener.configured(config)
+        certificate = Certificate.of(config.listen)
+        stop = stack.enter_context(stop_on_signals())
         manager = ServiceManager.of(os.environ)
+        runner = await stack.enter_async_context(built(config, demo=demo, app_factory=app_factory))
+        address = address_of(listener.socket, tls=certificate is not None)
+        stack.enter_context(_reload_on_hangup(runner.app[LIFECYCLE], certificate, manager, address))
+        await stack.enter_async_context(manager.kept_informed())
+        async with listening(runner, listener, certificate, config.listen.shutdown_grace_s):
+            try:
+                manager.ready(address)
+                if on_ready is not None:
+                    on_ready(address)
+                await settle(config)
+                await stop.wait()
+            finally:
+                manager.stopping(longest_end_s(config.listen.shutdown_grace_s))
+
+
+@asynccontextmanager
+async def built(
+    config: Config, *, demo: bool, app_factory: AppFactory | None = None, lifecycle: Lifecycle | None = None
+) -> AsyncIterator[web.AppRunner]:
+    """Build the application, which is not started yet; with `demo`, start the backend that it asks."""
+    async with AsyncExitStack() as stack:
         if demo:
             from gateway.demo import run_demo
 
             config = config.for_backend(await stack.enter_async_context(run_demo()))
-        runner = web.AppRunner(_application(config, app_factory), **runner_options(config))
-        stack.enter_context(_reload_on_signal(runner.app[LIFECYCLE]))
-        await stack.enter_async_context(manager.kept_informed())
-        try:
-            await _start(runner, listener)
-            manager.ready(address_of(listener))
-            if on_ready is not None:
-                on_ready(address_of(listener))
-            await _settle(config)
-            await stop.wait()
-        finally:
-            manager.stopping()
-            await _drain(runner)
+        app = _application(config, app_factory, lifecycle)
+        yield web.AppRunner(app, **runner_options(config))
 
 
-def _application(config: Config, app_factory: AppFactory | None) -> web.Application:
+@asynccontextmanager
+async def listening(
+    runner: web.AppRunner, listener: Listener, certificate: Certificate | None, grace_s: float
+) -> AsyncIterator[None]:
+    """Start the application and serve as long as the context is open; then drain."""
+    tls = certificate is not None
+    try:
+        async with certificate.kept_fresh() if certificate is not None else nullcontext():
+            await runner.setup()
+            if runner.server is not None:
+                name_no_server(runner.server)
+            await _Site(runner, listener, certificate).start()
+            yield
+    finally:
+        await drain(runner, runner.app[LIFECYCLE], grace_s, tls=tls)
+
+
+class _Site(BaseSite):
+    """Serves on a socket that listens already; aiohttp's own has no bound for a handshake of TLS."""
+
+    __slots__ = ("_certificate", "_listener")
+
+    def __init__(self, runner: web.AppRunner, listener: Listener, certificate: Certificate | None) -> None:
+        super().__init__(runner)
+        self._listener = listener
+        self._certificate = certificate
+
+    @property
+    def name(self) -> str:
+        return address_of(self._listener.socket, tls=self._certificate is not None)
+
+    async def start(self) -> None:
+        await super().start()
+        server = self._runner.server
+        if server is None:
+            raise RuntimeError("the runner is not set up")
+        encrypted = self._certificate is not None
+        self._server = await asyncio.get_running_loop().create_server(
+            BoundedServer(server, most_connections(raise_file_limit())),
+            sock=self._listener.socket,
+            backlog=BACKLOG,
+            ssl=self._certificate.context if self._certificate is not None else None,
+            ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S if encrypted else None,
+        )
+
+
+def _application(config: Config, app_factory: AppFactory | None, lifecycle: Lifecycle | None) -> web.Application:
     if app_factory is None:
         from gateway.app import create_app
 
-        app_factory = create_app
-    app = app_factory(config)
+        app = create_app(config, lifecycle)
+    else:
+        app = app_factory(config)
     if LIFECYCLE not in app:
         app[LIFECYCLE] = Lifecycle()
+    app.on_response_prepare.append(say_close(app[LIFECYCLE]))
     return app
 
 
-async def _start(runner: web.AppRunner, listener: socket.socket) -> None:
-    await runner.setup()
-    await web.SockSite(runner, listener, backlog=BACKLOG).start()
-
-
-async def _settle(config: Config) -> None:
-    """Do what the first answer need not wait for."""
-    logger = get_logger("gateway.server")
-    for warning in config.warnings:
-        logger.warning("configuration", detail=warning)
+async def settle(config: Config, *, warn: bool = True) -> None:
+    """Do what the first answer need not wait for; `warn`: say what is dangerous in the configuration."""
+    for warning in config.warnings if warn else ():
+        _log.warning("configuration", detail=warning)
     gc.freeze()
     gc.enable()
     await asyncio.to_thread(version_facts)
 
 
-async def _drain(runner: web.AppRunner) -> None:
-    """Accept nothing more, let running requests finish, tell the rest to end, clean up."""
-    lifecycle = runner.app[LIFECYCLE]
-    lifecycle.stopping = True
-    last_words = asyncio.get_running_loop().call_later(DRAIN_S, lifecycle.end_live)
-    try:
-        await runner.cleanup()
-    finally:
-        last_words.cancel()
-
-
 @contextmanager
-def _stop_on_signals() -> Iterator[asyncio.Event]:
-    """Set the event at the first SIGINT or SIGTERM; the second one ends the process at once."""
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-
-    def on_signal(number: int) -> None:
-        if stop.is_set():
-            # The default action would do, but the kernel withholds it from process 1 of a container.
-            sys.stdout.flush()
-            os._exit(128 + number)
-        stop.set()
-
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    # Windows has no such handlers: there Ctrl-C cancels the task, which drains as well.
-    with suppress(NotImplementedError):
-        for number in numbers:
-            loop.add_signal_handler(number, on_signal, number)
-    try:
-        yield stop
-    finally:
-        with suppress(NotImplementedError):
-            for number in numbers:
-                loop.remove_signal_handler(number)
-
-
-@contextmanager
-def _reload_on_signal(lifecycle: Lifecycle) -> Iterator[None]:
-    """Read the configuration of the backends again at each SIGHUP."""
+def _reload_on_hangup(
+    lifecycle: Lifecycle, certificate: Certificate | None, manager: ServiceManager, address: str
+) -> Iterator[None]:
+    """Read certificate and configuration of the backends again at each SIGHUP."""
     loop = asyncio.get_running_loop()
     tasks: set[asyncio.Task[None]] = set()
 
+    async def reload() -> None:
+        manager.reloading()
+        if certificate is not None:
+            await asyncio.to_thread(certificate.refresh)
+        await _reload(lifecycle)
+        manager.ready(address)
+
     def on_signal() -> None:
-        task = loop.create_task(_reload(lifecycle))
+        task = loop.create_task(reload())
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    with suppress(NotImplementedError, AttributeError):
-        loop.add_signal_handler(signal.SIGHUP, on_signal)
-    try:
+    with on_hangup(on_signal):
         yield
-    finally:
-        with suppress(NotImplementedError, AttributeError):
-            loop.remove_signal_handler(signal.SIGHUP)
 
 
 async def _reload(lifecycle: Lifecycle) -> None:
@@ -189,51 +226,13 @@ async def _reload(lifecycle: Lifecycle) -> None:
         await lifecycle.reload()
     except ConfigError as error:
         for line in error.lines:
-            get_logger("gateway.server").error("configuration refused, the old one stays", detail=line)
+            _log.error("configuration refused, the old one stays", detail=line)
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def event_loop() -> asyncio.Runner:
+    """Return what runs a serving process: on uvloop, where there is one."""
     try:
         import uvloop
     except ImportError:
-        return None
-    return uvloop.new_event_loop
-
-
-def listening_socket(listen: ListenConfig) -> socket.socket:
-    """Return a socket that listens. Raises ConfigError when the port is taken or the host is not ours.
-
-    There is no `SO_REUSEPORT`: a second start on a used port must be an error.
-    """
-    try:
-        # A name may have addresses of both families, and there is one socket: clients expect IPv4 behind "localhost".
-        found = socket.getaddrinfo(listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, *_, address = min(found, key=lambda item: item[0] != socket.AF_INET)
-        dual = family == socket.AF_INET6 and listen.host == "::" and socket.has_dualstack_ipv6()
-        return socket.create_server(address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=dual)
-    except (OSError, UnicodeError) as error:
-        raise ConfigError([_listening_problem(listen, error)]) from None
-
-
-def _listening_problem(listen: ListenConfig, error: OSError | UnicodeError) -> Problem:
-    where = f"port {listen.port} on {listen.host}"
-    number = error.errno if isinstance(error, OSError) else None
-    if number == errno.EADDRINUSE:
-        right = "a free port: stop what uses this one (Ollama itself?), or choose another with PROXY_PORT or --port"
-        return Problem("PROXY_PORT", f"{where} is in use", right)
-    if number in {errno.EACCES, errno.EPERM}:
-        right = "a port above 1023, or the right to use this one (PROXY_PORT or --port)"
-        return Problem("PROXY_PORT", f"{where} is not allowed to this user", right)
-    # asyncio's and socket's own words for it repeat the address; a resolver's number is no errno.
-    known = number is not None and not isinstance(error, socket.gaierror)
-    reason = os.strerror(number or 0) if known else getattr(error, "strerror", "not a host name")
-    right = "a name or an address of this machine (PROXY_HOST or --host)"
-    return Problem("PROXY_HOST", f"cannot listen at {where} ({reason})", right)
-
-
-def address_of(listener: socket.socket) -> str:
-    """Return the URL at which this machine reaches a listening socket."""
-    host, port = listener.getsockname()[:2]
-    if ip_address(host).is_unspecified:
-        host = "::1" if listener.family == socket.AF_INET6 else "127.0.0.1"
-    return str(URL.build(scheme="http", host=host, port=port)).rstrip("/")
+        return asyncio.Runner()
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)

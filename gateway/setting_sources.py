@@ -8,14 +8,16 @@ from typing import Any
 
 from dotenv import dotenv_values
 
+from gateway.address_values import passwords_in
 from gateway.mapping_entries import Entry, check_mapping
-from gateway.setting_values import passwords_in
 from gateway.settings_text import ConfigError, Problem
 
 DOTENV_PATH = Path(".env")
 MAPPING_SETTING = "MODEL_MAPPING_FILE"
 BACKENDS_SETTING = "BACKENDS_FILE"
-SECRET_SETTINGS = ("OPENAI_API_KEY", "API_KEYS", "ADMIN_KEY", "CACHE_URL")
+URL_SETTINGS = ("CACHE_URL", "REDIS_URL")
+"""Secret because of the password that may stand in them."""
+SECRET_SETTINGS = ("OPENAI_API_KEY", "API_KEYS", "ADMIN_KEY", *URL_SETTINGS)
 
 
 def read_settings(environ: Mapping[str, str], dotenv_path: Path = DOTENV_PATH) -> dict[str, str]:
@@ -44,7 +46,7 @@ def secrets_in(given: Mapping[str, str]) -> list[str]:
     """Return the secrets among settings by name: what no message may show."""
     values = [given.get(name, "") for name in SECRET_SETTINGS]
     parts = [part.strip() for value in values for part in (value, *value.split(","))]
-    return [*parts, *passwords_in(given.get("CACHE_URL", ""))]
+    return [*parts, *(word for name in URL_SETTINGS for word in passwords_in(given.get(name, "")))]
 
 
 def injected_by_kubernetes(name: str, value: str) -> bool:

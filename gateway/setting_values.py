@@ -8,26 +8,29 @@ from ipaddress import ip_address
 from math import isfinite
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import BeforeValidator, PlainSerializer, SecretStr
 from yarl import URL
 
+from gateway.backend_settings import DELIVERIES, Delivery
+from gateway.cpus import usable_cpus
 from gateway.settings_text import SettingKind
 
 TRUE_WORDS = frozenset({"true", "1", "yes", "on"})
 FALSE_WORDS = frozenset({"false", "0", "no", "off"})
 MANAGEMENT_WORDS = ("static", "strict")
 PLAIN_WORDS = ("auto", "direct", "streamed")
-CACHE_IN_MEMORY = "memory://"
+AUTO = "auto"
+MOST_WORKERS = 256
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+LOG_DETAILS = ("minimal", "normal", "verbose")
+MOST_BUFFERED = 100_000
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#,@]+", re.IGNORECASE)
 _METRICS_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _PATTERN = re.compile(r"[^\s?#@]+")
-_REDIS_PATH = re.compile(r"/?|/[0-9]{1,4}")
 _ENDPOINTS = ("/chat/completions", "/completions", "/embeddings", "/models")
 
 
@@ -152,41 +155,35 @@ def read_plain_requests(text: str) -> str:
     return word
 
 
-def read_cache_url(text: str) -> SecretStr:
-    """Read where answers are kept: `memory://`, or a Redis server with the password it may want."""
-    if not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("holds a blank, a control character or one outside ASCII")
-    if text.lower() == CACHE_IN_MEMORY:
-        return SecretStr(CACHE_IN_MEMORY)
-    _check_redis(text)
-    return SecretStr(text)
+def read_delivery(text: str) -> str:
+    """Read when streams are shown, in any case."""
+    word = text.lower()
+    if word not in DELIVERIES:
+        raise ValueError("is none of live, guarded and whole")
+    return word
 
 
-def _check_redis(text: str) -> None:
-    try:
-        url = urlsplit(text)
-        port = url.port
-    except ValueError:
-        raise ValueError("is not a URL") from None
-    if url.scheme not in {"redis", "rediss"}:
-        raise ValueError("is neither memory:// nor starts with redis:// or rediss://")
-    if not url.hostname or port == 0:
-        raise ValueError("names port 0" if url.hostname else "names no host")
-    if not _REDIS_PATH.fullmatch(url.path) or url.query or url.fragment:
-        raise ValueError("has more after the host than the number of a database")
+def read_log_detail(text: str) -> str:
+    """Read how much a line of a request says, in any case."""
+    word = text.lower()
+    if word not in LOG_DETAILS:
+        raise ValueError("is none of minimal, normal and verbose")
+    return word
 
 
-def passwords_in(text: str) -> list[str]:
-    """Return the password of a URL, as it stands there and decoded; nothing where there is none."""
-    url = _split(text)
-    return list(dict.fromkeys([url.password, unquote(url.password)])) if url and url.password else []
+def read_buffer_size(text: str) -> int:
+    """Read how many requests are remembered."""
+    size = _read_whole(text, 1)
+    if size > MOST_BUFFERED:
+        raise ValueError(f"is more than {MOST_BUFFERED}")
+    return size
 
 
-def _split(text: str) -> SplitResult | None:
-    try:
-        return urlsplit(text)
-    except ValueError:
-        return None
+def read_workers(text: str) -> int:
+    """Read a number of processes; `auto` becomes the number of CPUs that this process may use."""
+    if text.lower() == AUTO:
+        return min(usable_cpus(), MOST_WORKERS)
+    return _read_whole(text, 1, MOST_WORKERS)
 
 
 def read_host(text: str) -> str:
@@ -207,6 +204,25 @@ def read_name(text: str) -> str:
     if not text.isprintable():
         raise ValueError("holds a control character")
     return text
+
+
+def read_path(text: str) -> Path:
+    """Read the path of a file, which need not exist yet."""
+    if not text.isprintable():
+        raise ValueError("holds a control character")
+    return Path(text)
+
+
+def read_readable_path(text: str) -> Path:
+    """Read the path of a file that can be read now."""
+    path = read_path(text)
+    try:
+        path.open("rb").close()
+    except FileNotFoundError:
+        raise ValueError("names a file that does not exist") from None
+    except OSError as error:
+        raise ValueError(f"names a file that cannot be read ({error.strerror})") from None
+    return path
 
 
 def read_metrics_path(text: str) -> str:
@@ -313,10 +329,17 @@ PlainRequests = Annotated[
     BeforeValidator(read_plain_requests),
     SettingKind("word", f"one of {', '.join(PLAIN_WORDS)}"),
 ]
-CacheUrl = Annotated[
-    SecretStr | None,
-    BeforeValidator(read_cache_url),
-    SettingKind("secret", "memory:// or an address such as redis://user:password@host:6379/0 (rediss:// with TLS)"),
+DeliveryWord = Annotated[
+    Delivery, BeforeValidator(read_delivery), SettingKind("word", f"one of {', '.join(DELIVERIES)}")
+]
+LogDetail = Annotated[str, BeforeValidator(read_log_detail), SettingKind("word", f"one of {', '.join(LOG_DETAILS)}")]
+BufferSize = Annotated[
+    int, BeforeValidator(read_buffer_size), SettingKind("number", f"a whole number from 1 to {MOST_BUFFERED}")
+]
+Workers = Annotated[
+    int,
+    BeforeValidator(read_workers),
+    SettingKind("number or word", f"a whole number from 1 to {MOST_WORKERS}, or auto"),
 ]
 ModelName = Annotated[str | None, BeforeValidator(read_name), SettingKind("text", "the name of a model")]
 FilePath = Annotated[
@@ -324,6 +347,19 @@ FilePath = Annotated[
     SettingKind("path", 'a JSON file of the form {"name": "name at the backend"}'),
 ]
 BackendsPath = Annotated[Path | None, SettingKind("path", "a YAML file with a list of backends")]
+KeysPath = Annotated[
+    Path | None, BeforeValidator(read_path), SettingKind("path", "a file that `python -m gateway key create` makes")
+]
+CertificatePath = Annotated[
+    Path | None,
+    BeforeValidator(read_readable_path),
+    SettingKind("path", "a PEM file with the certificate and its chain"),
+]
+PrivateKeyPath = Annotated[
+    Path | None,
+    BeforeValidator(read_readable_path),
+    SettingKind("path", "a PEM file with the private key of TLS_CERT_FILE, without a password"),
+]
 MetricsPath = Annotated[
     str, BeforeValidator(read_metrics_path), SettingKind("path", "a path such as /v1/metrics that nothing else uses")
 ]

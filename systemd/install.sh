@@ -14,6 +14,7 @@ PREFIX=${PREFIX:-/opt/ollama-openai-proxy}
 DESTDIR=${DESTDIR:-}
 PYTHON=${PYTHON:-python3}
 SERVICE=ollama-openai-proxy.service
+SOCKET=ollama-openai-proxy.socket
 here=$(CDPATH="" cd -- "$(dirname -- "$0")" && pwd)
 checkout=$(dirname "$here")
 program=$DESTDIR$PREFIX
@@ -35,12 +36,14 @@ place() {
 
 # Only what this script has made: PREFIX may be a folder of others too.
 uninstall() {
-    if manager && [ -e "$units/$SERVICE" ]; then systemctl disable --now "$SERVICE"; fi
-    rm -f "$units/$SERVICE" "$program/systemd.md" "$program/restrict-addresses.conf"
+    for unit in "$SOCKET" "$SERVICE"; do
+        if manager && [ -e "$units/$unit" ]; then systemctl disable --now "$unit"; fi
+    done
+    rm -f "$units/$SERVICE" "$units/$SOCKET" "$program/systemd.md" "$program/restrict-addresses.conf"
     rm -rf "$program/venv" "$program"/venv-????????????????
     rmdir "$program" 2>/dev/null || true
     if manager; then systemctl daemon-reload; fi
-    say "Removed. Left alone: $settings and $units/$SERVICE.d, if there are any."
+    say "Removed. Left alone: $settings, $units/$SERVICE.d and $units/$SOCKET.d, if there are any."
 }
 
 # The refusals: they come before anything is written.
@@ -127,8 +130,10 @@ install_program() {
 }
 
 install_files() {
-    sed "s|/opt/ollama-openai-proxy|$PREFIX|g" "$here/$SERVICE" >"$scratch/$SERVICE"
-    place 644 "$scratch/$SERVICE" "$units/$SERVICE"
+    for unit in "$SERVICE" "$SOCKET"; do
+        sed "s|/opt/ollama-openai-proxy|$PREFIX|g" "$here/$unit" >"$scratch/$unit"
+        place 644 "$scratch/$unit" "$units/$unit"
+    done
     place 644 "$checkout/docs/systemd.md" "$program/systemd.md"
     place 644 "$here/restrict-addresses.conf" "$program/restrict-addresses.conf"
     # Keys stand in it: for the service manager's eyes only. What is there already is the administrator's.

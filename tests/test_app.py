@@ -7,7 +7,9 @@ import pytest
 
 from gateway.app import create_app
 from gateway.backends import POOL
+from gateway.backends.answer import Answer
 from gateway.catalog import CATALOG
+from gateway.codecs.events import Event
 from gateway.config import Config
 from gateway.exchange import ROUTES, Dialect
 from gateway.lifecycle import LIFECYCLE
@@ -33,7 +35,8 @@ POST /v1/chat/completions  POST /v1/completions  POST /v1/embeddings
 GET /v1/models  GET /v1/models/{model}
 GET /health  GET /v1/health  GET /ready  HEAD /health  HEAD /v1/health  HEAD /ready
 GET /v1/version
-GET /v1/metrics  GET /metrics  GET /v1/metrics/prometheus
+GET /ui  HEAD /ui  GET /ui/events
+GET /v1/metrics  GET /metrics  GET /v1/metrics/prometheus  GET /v1/metrics/health
 """
 
 
@@ -182,8 +185,12 @@ async def test_an_unhandled_error_is_a_500_without_its_text(
 async def test_an_unhandled_error_in_the_middle_of_a_stream_cuts_it(
     backend: ScriptedBackend, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(_answer: object) -> None:
-        raise RuntimeError(PRIVATE)
+    healthy = Answer.next
+
+    async def fail(answer: Answer) -> list[Event] | None:
+        if answer._first is None:
+            raise RuntimeError(PRIVATE)
+        return await healthy(answer)
 
     monkeypatch.setattr("gateway.backends.answer.Answer.next", fail)
     backend.play(stream())

@@ -146,7 +146,7 @@ def test_bad_settings_are_refused_before_the_server_is_imported(directory: Path)
 
 
 def test_an_interrupt_before_the_server_runs_has_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(_: object) -> int:
+    def interrupt(*_: object) -> int:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, "_run", interrupt)

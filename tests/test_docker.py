@@ -10,8 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from gateway.config import settings
-from gateway.server import DRAIN_S
+from gateway.config import Config, settings
 from tests.deploy import image_by_buildah, image_by_docker
 from tests.deploy.image import Image, unpacked_bytes
 from tests.e2e.processes import free_port
@@ -129,7 +128,7 @@ async def test_sigterm_lets_the_image_finish_a_live_stream(image: Image, backend
             await until_refused(url)
             more.set()
             assert json.loads((await response.content.read()).splitlines()[-1])["done"] is True
-        assert await asyncio.to_thread(process.wait, DRAIN_S) == 0
+        assert await asyncio.to_thread(process.wait, Config.from_mapping({}).listen.shutdown_grace_s) == 0
 
 
 def event(choice: dict[str, Any]) -> bytes:

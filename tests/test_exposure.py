@@ -26,6 +26,7 @@ def test_an_open_door_in_front_of_a_key_is_warned_of() -> None:
     (warning,) = warnings_of(PROXY_HOST="0.0.0.0", OPENAI_API_KEY=SECRET)
     assert "PROXY_HOST" in warning
     assert warnings_of(CORS_ORIGINS="*", PROXY_HOST="0.0.0.0", OPENAI_API_KEY=SECRET, API_KEYS="k") == []
+    assert warnings_of(CORS_ORIGINS="*", PROXY_HOST="0.0.0.0", OPENAI_API_KEY=SECRET, KEYS_FILE="keys.json") == []
     assert warnings_of(CORS_ORIGINS="*", PROXY_HOST="0.0.0.0") == []
 
 
@@ -94,5 +95,27 @@ def test_unchecked_certificates_are_warned_of_by_name(tmp_path: Path) -> None:
 
 def test_passing_keys_on_that_are_the_gateways_own_is_warned_of(tmp_path: Path) -> None:
     (warning,) = file_warnings_of(tmp_path, f"{NEAR}, api_key: passthrough", API_KEYS="k")
-    assert "passthrough" in warning
+    assert "passthrough and API_KEYS is set" in warning
+    (warning,) = file_warnings_of(tmp_path, f"{NEAR}, api_key: passthrough", KEYS_FILE="keys.json")
+    assert "passthrough and KEYS_FILE is set" in warning
     assert file_warnings_of(tmp_path, f"{NEAR}, api_key: passthrough") == []
+
+
+@pytest.mark.parametrize("proxies", ["0.0.0.0/0", "10.0.0.1,::/0"])
+def test_trusting_every_address_is_warned_of(proxies: str) -> None:
+    (warning,) = warnings_of(TRUSTED_PROXIES=proxies)
+    assert "TRUSTED_PROXIES" in warning
+    assert warnings_of(TRUSTED_PROXIES="10.0.0.0/8", RATE_LIMIT_RPM="5") == []
+
+
+def test_a_limit_on_an_open_address_without_proxies_is_none() -> None:
+    assert warnings_of(PROXY_HOST="0.0.0.0", RATE_LIMIT_RPM="5") == []
+
+
+@pytest.mark.parametrize("name", ["CACHE_URL", "REDIS_URL"])
+def test_a_password_of_redis_over_the_open_network_is_warned_of(name: str) -> None:
+    (warning,) = warnings_of(**{name: f"redis://:{SECRET}@redis.example.com"})
+    assert name in warning
+    assert SECRET not in warning
+    for url in (f"rediss://:{SECRET}@redis.example.com", f"redis://:{SECRET}@10.0.0.7", "redis://redis.example.com"):
+        assert warnings_of(**{name: url}) == []

@@ -15,7 +15,6 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from gateway import server
 from gateway.config import Config
 from gateway.notify import ServiceManager
 from gateway.server import serve
@@ -176,6 +175,26 @@ async def test_a_loop_that_hangs_says_nothing(manager: Manager) -> None:
         await manager.hears("WATCHDOG=1")
 
 
+async def test_nothing_is_said_while_nobody_would_be_served(manager: Manager) -> None:
+    well = False
+    there = ServiceManager.of({**manager.environ, "WATCHDOG_USEC": "20000"})
+    async with there.kept_informed(lambda: well):
+        await asyncio.sleep(0.1)
+        assert manager.waiting() == []
+        well = True
+        await manager.hears("WATCHDOG=1")
+
+
+async def test_reading_the_configuration_again_is_announced_and_ended(
+    monkeypatch: pytest.MonkeyPatch, manager: Manager
+) -> None:
+    async with serving(monkeypatch, manager, web.Application()):
+        await manager.hears("READY=1")
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert "MONOTONIC_USEC=" in await manager.hears("RELOADING=1")
+        assert "Serving at" in await manager.hears("READY=1")
+
+
 async def test_pings_come_at_half_of_the_time_that_the_manager_waits(
     monkeypatch: pytest.MonkeyPatch, manager: Manager
 ) -> None:
@@ -217,7 +236,7 @@ async def test_without_a_manager_nothing_is_sent(address: str | None, monkeypatc
     nobody.ready("http://127.0.0.1:1")
     async with nobody.kept_informed():
         await asyncio.sleep(0.02)
-    nobody.stopping()
+    nobody.stopping(1)
 
 
 def unwanted(*_: object) -> None:
@@ -225,7 +244,7 @@ def unwanted(*_: object) -> None:
 
 
 def test_a_manager_that_is_gone_is_no_error(tmp_path: Path) -> None:
-    ServiceManager.of({"NOTIFY_SOCKET": str(tmp_path / "gone")}).stopping()
+    ServiceManager.of({"NOTIFY_SOCKET": str(tmp_path / "gone")}).stopping(1)
 
 
 async def test_the_program_tells_its_manager_of_its_whole_life(manager: Manager, tmp_path: Path) -> None:
@@ -240,7 +259,7 @@ async def test_the_program_tells_its_manager_of_its_whole_life(manager: Manager,
         await manager.hears("WATCHDOG=1")
         program.send_signal(signal.SIGTERM)
         await manager.hears("STOPPING=1")
-        assert await asyncio.wait_for(program.wait(), server.DRAIN_S) == 0
+        assert await asyncio.wait_for(program.wait(), PATIENCE_S) == 0
     finally:
         if program.returncode is None:
             program.kill()

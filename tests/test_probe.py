@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +13,7 @@ from aiohttp.test_utils import TestServer
 
 from gateway.config import Config
 from gateway.probe import probe, target
+from tests.support.certificates import FIRST
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -29,7 +31,7 @@ async def run_probe(**environ: str) -> tuple[int | None, str]:
     return process.returncode, said.decode()
 
 
-async def serving(status: int) -> TestServer:
+async def serving(status: int, tls: ssl.SSLContext | None = None) -> TestServer:
     """Start a server that answers `/health` with that status."""
 
     async def health(_: web.Request) -> web.Response:
@@ -38,13 +40,22 @@ async def serving(status: int) -> TestServer:
     app = web.Application()
     app.router.add_get("/health", health)
     server = TestServer(app)
-    await server.start_server()
+    await server.start_server(ssl=tls)
     return server
 
 
 async def test_a_gateway_that_answers_is_alive() -> None:
     async with await serving(200) as server:
         assert await run_probe(PROXY_HOST="0.0.0.0", PROXY_PORT=str(server.port)) == (0, "")
+
+
+async def test_a_gateway_that_speaks_tls_is_asked_in_tls_whatever_its_certificate_is_for(tmp_path: Path) -> None:
+    settings = FIRST.write(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(settings["TLS_CERT_FILE"], settings["TLS_KEY_FILE"])
+    async with await serving(200, context) as server:
+        assert await run_probe(PROXY_PORT=str(server.port), **settings) == (0, "")
+        assert (await run_probe(PROXY_PORT=str(server.port)))[0] == 1
 
 
 async def test_another_status_is_a_failure_that_names_it() -> None:

@@ -1,4 +1,4 @@
-"""The running process: the socket, its errors, signals and the drain."""
+"""The running process: the runner, signals and the drain."""
 
 import asyncio
 import gc
@@ -17,10 +17,10 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from gateway import server
-from gateway.config import Config, ConfigError, ListenConfig
+from gateway.config import Config
 from gateway.lifecycle import LIFECYCLE, Lifecycle
-from gateway.server import address_of, listening_socket, runner_options, serve
+from gateway.listener import listening_socket
+from gateway.server import runner_options, serve
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_S = 30.0
@@ -31,10 +31,6 @@ def config_for(**mapping: str) -> Config:
     """A configuration on a port that the system chooses (no setting may say that)."""
     config = Config.from_mapping(mapping)
     return config.model_copy(update={"listen": config.listen.model_copy(update={"port": 0})})
-
-
-def listen_at(host: str, port: int) -> ListenConfig:
-    return Config.from_mapping({"PROXY_HOST": host}).listen.model_copy(update={"port": port})
 
 
 @asynccontextmanager
@@ -88,37 +84,11 @@ async def test_serves_on_ipv6(host: str) -> None:
         assert await read(url) == "here"
 
 
-async def test_an_address_for_every_interface_is_named_as_this_machine_reaches_it() -> None:
-    everywhere = "0.0.0.0"
-    with closing(listening_socket(listen_at(everywhere, 0))) as listener:
-        assert address_of(listener) == f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-
-def test_a_second_start_on_a_used_port_is_an_error_that_names_port_and_setting() -> None:
-    with closing(listening_socket(listen_at("127.0.0.1", 0))) as first:
-        port = first.getsockname()[1]
-        with pytest.raises(ConfigError) as caught:
-            listening_socket(listen_at("127.0.0.1", port))
-    (line,) = caught.value.lines
-    assert line.startswith("PROXY_PORT: ")
-    assert str(port) in line
-    assert "in use" in line
-
-
-@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", "a" * 70 + ".invalid", "..."])
-def test_a_host_that_is_not_this_machine_is_an_error_that_names_it(host: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        listening_socket(listen_at(host, 0))
-    (line,) = caught.value.lines
-    assert line.startswith("PROXY_HOST: ")
-    assert host in line
-
-
 async def test_the_port_is_free_again_after_the_end() -> None:
     async with serving(config_for(), app_with(lambda _: web.Response())) as (url, _):
         port = int(url.rpartition(":")[2])
         await read(url)
-    listening_socket(listen_at("127.0.0.1", port)).close()
+    listening_socket(Config.from_mapping({"PROXY_PORT": str(port)}).listen).close()
 
 
 # The runner
@@ -130,7 +100,7 @@ def test_the_runner_cancels_handlers_of_clients_that_left_and_logs_nothing_itsel
     assert options["access_log"] is None
     assert options["auto_decompress"] is False
     assert options["keepalive_timeout"] == 75.0
-    assert options["shutdown_timeout"] > server.DRAIN_S
+    assert options["shutdown_timeout"] > Config.from_mapping({}).listen.shutdown_grace_s
 
 
 async def test_the_handler_of_a_client_that_left_is_cancelled() -> None:
@@ -185,10 +155,7 @@ async def test_running_requests_finish_and_nothing_new_is_accepted_while_stoppin
         assert await asyncio.wait_for(asking, PATIENCE_S) == "finished"
 
 
-async def test_streams_that_outlive_the_drain_are_told_to_end_and_write_their_last_line(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(server, "DRAIN_S", 0.05)
+async def test_streams_that_outlive_the_grace_are_told_to_end_and_write_their_last_line() -> None:
     started = asyncio.Event()
 
     class Stream:
@@ -210,11 +177,55 @@ async def test_streams_that_outlive_the_drain_are_told_to_end_and_write_their_la
         return response
 
     app = app_with(talk)
-    async with serving(config_for(), app) as (url, task):
+    async with serving(config_for(SHUTDOWN_GRACE="0.05"), app) as (url, task):
         asking = asyncio.create_task(read(url))
         await asyncio.wait_for(started.wait(), PATIENCE_S)
         task.cancel()
         assert await asyncio.wait_for(asking, PATIENCE_S) == "first\nlast\n"
+
+
+async def test_a_client_that_does_not_read_cannot_hold_up_the_end() -> None:
+    started = asyncio.Event()
+
+    async def pour(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        started.set()
+        while True:
+            await response.write(b"x" * 65_536)
+
+    async with serving(config_for(SHUTDOWN_GRACE="0"), app_with(pour)) as (url, task):
+        host, _, port = url.removeprefix("http://").rpartition(":")
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+        await asyncio.wait_for(started.wait(), PATIENCE_S)
+        task.cancel()
+        await asyncio.wait({task}, timeout=PATIENCE_S)
+        assert task.done()
+        writer.close()
+
+
+async def test_a_connection_that_was_just_made_still_brings_its_request_and_is_told_to_close() -> None:
+    app = app_with(lambda _: web.Response(text="here"))
+    async with serving(config_for(), app) as (url, task):
+        host, _, port = url.removeprefix("http://").rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        await _until_counted(reader, writer)
+        task.cancel()
+        await _until(lambda: app[LIFECYCLE].stopping)
+        writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+        answer = await asyncio.wait_for(reader.read(), PATIENCE_S)
+        assert answer.endswith(b"here")
+        assert b"Connection: close" in answer
+        writer.close()
+
+
+async def _until_counted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Ask once, so that the connection is known to the server."""
+    writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)
+    assert b"Connection: close" not in head
+    assert await reader.readexactly(4) == b"here"
 
 
 async def test_an_application_that_cannot_start_frees_its_port_and_is_cleaned_up() -> None:
@@ -231,7 +242,7 @@ async def test_an_application_that_cannot_start_frees_its_port_and_is_cleaned_up
     app = web.Application()
     app.cleanup_ctx.append(resource)
     app.on_startup.append(fail)
-    with closing(listening_socket(listen_at("127.0.0.1", 0))) as found:
+    with closing(listening_socket(config_for().listen)) as found:
         port = found.getsockname()[1]
     config = Config.from_mapping({"PROXY_PORT": str(port)})
     with pytest.raises(LookupError):

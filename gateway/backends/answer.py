@@ -12,11 +12,15 @@ from gateway.codecs.contract import BackendReader, Encoded, Target
 from gateway.codecs.events import End, Event, Failure, Finish, Raw, Usage
 from gateway.errors import OverloadedError, ProxyException, UpstreamConnectionError, UpstreamTimeoutError
 from gateway.exchange import Exchange
+from gateway.lifecycle import STOPPING
+from gateway.telemetry.waiting import waiting
 
 USAGE_WAIT_S = 2.0
 """How long to wait for usage after a finish reason when the backend does not say [DONE]."""
 GUARDED_TOKENS = 16
 """How many pieces of output `guarded` delivery holds back: most answers that break do so at their beginning."""
+STALLED = 0.5
+"""A connection that is closed after this share of a clock was silent before it broke."""
 REUSE_WAIT_S = 0.5
 """How long to wait, after [DONE], for the end of the body that lets the connection be used again."""
 
@@ -48,6 +52,8 @@ class Answer:
         self._first: list[Event] | None = None
         self._clean = clean
         self._seen = (0, False)
+        self.failure: ProxyException | None = None
+        """What broke the answer; None while nothing did."""
         self._over = False
         self._complete = False
         self._stopped: ProxyException | None = None
@@ -98,7 +104,12 @@ class Answer:
 
     def end(self) -> None:
         """Stop reading because the process stops: the next batch is a failure that says so."""
-        self._stop(OverloadedError("the gateway is stopping, please try again"))
+        self._stop(OverloadedError(STOPPING))
+
+    @property
+    def complete(self) -> bool:
+        """Whether the answer was read to its proper end."""
+        return self._complete
 
     async def close(self) -> None:
         """Give the connection back when the answer was read to its end, else close it: the backend stops working."""
@@ -107,7 +118,7 @@ class Answer:
             if self._complete and not content.at_eof():
                 with suppress(TimeoutError, aiohttp.ClientError, ConnectionError):
                     async with asyncio.timeout(REUSE_WAIT_S):
-                        while await content.readany():
+                        while await waiting(self._exchange, content.readany()):
                             pass
         finally:
             self.drop()
@@ -125,14 +136,19 @@ class Answer:
         content = self._response.content
         reader = self.reader
         while not self._over:
+            since_ns = monotonic_ns()
             try:
                 data = await content.readany()
             except (aiohttp.ClientError, ConnectionError, ProxyException) as error:
-                return self._ended(reader.finish(self._end_of(error), monotonic_ns()))
+                return self._broken(reader.finish(self._end_of(error), monotonic_ns()))
+            finally:
+                now_ns = monotonic_ns()
+                self._exchange.waited_ns += now_ns - since_ns
             if not data:
-                return self._ended(reader.finish(End.CLEAN, monotonic_ns()))
+                return self._broken(reader.finish(End.CLEAN, monotonic_ns()))
             self._exchange.received_bytes += len(data)
-            events = reader.feed(data, monotonic_ns())
+            events = reader.feed(data, now_ns)
+            self._exchange.translation_ns += monotonic_ns() - now_ns
             if reader.ended:
                 return self._ended(events)
             if events:
@@ -166,6 +182,13 @@ class Answer:
         """Tell how the body ended; when we stopped reading after the finish reason, nothing is missing but usage."""
         return End.CANCELLED if error is self._stopped else End.CUT
 
+    def _broken(self, events: list[Event]) -> list[Event]:
+        """Tell a cut that came out of a long silence from a sudden one: who is silent is not asked again."""
+        match events[-1:]:
+            case [Failure(error=UpstreamConnectionError(phase="cut") as error)] if self._watchdog.spent > STALLED:
+                error.phase = "stalled"
+        return self._ended(events)
+
     def _ended(self, events: list[Event]) -> list[Event]:
         self._over = True
         if self._stopped is not None and not self.reader.finished:
@@ -174,9 +197,11 @@ class Answer:
             if isinstance(event, Usage):
                 self._exchange.prompt_tokens = event.prompt_tokens
                 self._exchange.completion_tokens = event.completion_tokens
+                self._exchange.reasoning_tokens = event.reasoning_tokens
             elif isinstance(event, Finish):
                 self._complete = self._stopped is None
             elif isinstance(event, Failure):
+                self.failure = event.error
                 self._clean(event.error)
         return events
 

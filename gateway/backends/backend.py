@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from yarl import URL
 
 from gateway.backend_settings import BackendSettings, TlsSettings
+from gateway.backends.budget import RetryBudget
 from gateway.backends.limits import Gate
 
 BEARER = "Authorization"
@@ -26,8 +27,10 @@ class Backend:
         "_headers",
         "_prefix",
         "_urls",
+        "answered_s",
         "api_key",
         "base_url",
+        "budget",
         "gate",
         "key_header",
         "name",
@@ -55,6 +58,8 @@ class Backend:
         self.settings = settings
         self.key_header = BEARER
         self.gate = Gate(settings.limits.concurrency, settings.limits.requests_per_minute)
+        self.budget = RetryBudget()
+        self.answered_s = float("-inf")
         self.tls = _tls(settings.tls)
         self.timeout = ClientTimeout(total=None, sock_connect=settings.timeouts.connect_s)
         self._prefix = base_url.raw_path.rstrip("/")

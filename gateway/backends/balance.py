@@ -2,12 +2,13 @@
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from itertools import groupby
 from time import monotonic
 
 from gateway.backends.backend import Backend
+from gateway.backends.breaker import Breakers
 from gateway.codecs.contract import Target
 
 REST_S = 0.5
@@ -58,11 +59,13 @@ class Balancer:
     """Orders candidates: what was asked for before fallbacks, the able before the resting, then tier and priority.
 
     Among equals the turn goes round by weight; another place is preferred where it is clearly less loaded (requests in
-    flight by weight, times latency): the power of two choices, the first of which keeps the shares exact.
+    flight by weight, times latency): the power of two choices, the first of which keeps the shares exact. Those whose
+    `breakers` are open are left out, half of the candidates at most.
     """
 
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = monotonic, breakers: Breakers | None = None) -> None:
         self._clock = clock
+        self.breakers = breakers if breakers is not None else Breakers(clock)
         self._loads: dict[str, Load] = {}
         self._turns: dict[tuple[str, ...], list[float]] = {}
 
@@ -77,15 +80,20 @@ class Balancer:
         """Forget all backends but these."""
         self._loads = {name: load for name, load in self._loads.items() if name in kept}
         self._turns.clear()
+        self.breakers.keep(kept)
 
     def order(
-        self, candidates: Sequence[Target], backends: dict[str, Backend], conversation: Callable[[], str]
-    ) -> list[Target]:
-        """Return the candidates in the order to ask them; `conversation` gives the key to stick to."""
+        self, candidates: Sequence[Target], backends: Mapping[str, Backend], conversation: Callable[[], str]
+    ) -> tuple[list[Target], list[Target]]:
+        """Return the candidates in the order to ask them, and those that are to be asked only when all others failed.
+
+        `conversation` gives the key to stick to.
+        """
         able = [target for target in candidates if target.backend in backends]
         if len(able) < 2:
-            return able
+            return able, []
         now_s = self._clock()
+        ejected = self._ejected(able)
 
         def rank(target: Target) -> tuple[int, bool, int, int]:
             backend = backends[target.backend]
@@ -93,15 +101,23 @@ class Balancer:
             return target.fallback, away, target.tier, backend.settings.priority
 
         ordered: list[Target] = []
-        for _, equals in groupby(sorted(able, key=rank), rank):
+        for _, equals in groupby(sorted((target for target in able if target not in ejected), key=rank), rank):
             group = list(equals)
             if len(group) > 1:
                 key = conversation() if group[0].sticky else ""
                 group = _by_conversation(group, backends, key) if key else self._in_turn(group, backends)
             ordered += group
-        return ordered
+        return ordered, ejected
 
-    def _in_turn(self, group: list[Target], backends: dict[str, Backend]) -> list[Target]:
+    def _ejected(self, able: list[Target]) -> list[Target]:
+        """Return the targets whose breakers are open, half of all at most: those stay that can be probed first."""
+        found = [target for target in able if self.breakers.blocks(target.backend, target.model)]
+        if 2 * len(found) > len(able):
+            found.sort(key=lambda target: self.breakers.opens_again_s(target.backend, target.model), reverse=True)
+            del found[len(able) // 2 :]
+        return found
+
+    def _in_turn(self, group: list[Target], backends: Mapping[str, Backend]) -> list[Target]:
         """Return equals with the one chosen now first, then by load."""
         weights = [backends[target.backend].settings.weight for target in group]
         turns = self._turns_of(group)
@@ -111,7 +127,7 @@ class Balancer:
         burdens = [self._burden(backends[target.backend]) for target in group]
         chosen = max(range(len(group)), key=turns.__getitem__)
         others = [at for at in range(len(group)) if at != chosen]
-        other = random.choices(others, [weights[at] for at in others])[0]  # noqa: S311 - a choice, not a secret
+        other = random.choices(others, [weights[at] for at in others])[0]  # noqa: S311 - a choice, not a secret # nosec B311
         if burdens[other] * _CLEARLY < burdens[chosen]:
             chosen = other
         turns[chosen] = max(turns[chosen] - total, -2.0 * total)
@@ -132,7 +148,7 @@ class Balancer:
         return backend.gate.in_flight * latency_s / backend.settings.weight
 
 
-def _by_conversation(group: list[Target], backends: dict[str, Backend], key: str) -> list[Target]:
+def _by_conversation(group: list[Target], backends: Mapping[str, Backend], key: str) -> list[Target]:
     """Return equals in the order a conversation prefers them: by weight, and the same one whoever else comes or goes.
 
     Weighted rendezvous hashing: when a backend goes, only its own conversations move.

@@ -23,6 +23,7 @@ from gateway.codecs.contract import Encoded, Question, Target
 from gateway.codecs.events import Event, Failure, Usage
 from gateway.errors import OverloadedError, ProxyException
 from gateway.exchange import Exchange
+from gateway.lifecycle import STOPPING
 
 MAX_ENTRY_BYTES = 4 * 1024 * 1024
 """Larger answers are not kept; 256 embeddings of 1536 numbers take 2 MiB as base64, 3.4 as numbers."""
@@ -162,6 +163,7 @@ class ReplayedAnswer:
         self._events: list[Event] = [*entry.events]
         self._at = 0
         self._stopped = False
+        exchange.backend_model = target.model
         exchange.asked_ns = exchange.first_output_ns = monotonic_ns()
         for event in self._events:
             if isinstance(event, Usage):
@@ -173,7 +175,7 @@ class ReplayedAnswer:
             return None
         if self._stopped:
             self._at = len(self._events)
-            return [Failure(OverloadedError("the gateway is stopping, please try again"))]
+            return [Failure(OverloadedError(STOPPING))]
         batch = self._events[self._at : self._at + _BATCH]
         self._at += _BATCH
         return batch

@@ -4,10 +4,7 @@ import asyncio
 from collections import deque
 from time import monotonic
 
-from gateway.errors import OverloadedError, RateLimitedError
-
-BUSY = "server busy, please try again.  maximum pending requests exceeded"
-"""Ollama's own words for a full queue (its API, section "errors")."""
+from gateway.errors import BUSY, OverloadedError, RateLimitedError
 
 
 class Gate:

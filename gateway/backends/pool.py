@@ -14,6 +14,7 @@ from multidict import CIMultiDict
 from gateway.backends.answer import Answer, connection_error
 from gateway.backends.backend import Backend
 from gateway.backends.balance import Balancer
+from gateway.backends.breaker import Breakers, State
 from gateway.backends.learning import Learned
 from gateway.backends.limits import Gate
 from gateway.backends.walk import Walk
@@ -21,27 +22,37 @@ from gateway.codecs.backend_errors import error_from_status, is_unknown_model, r
 from gateway.codecs.contract import Encoded, Question, Target
 from gateway.codecs.refusals import refused_parameter
 from gateway.config import BackendConfig
-from gateway.errors import ProxyException, UpstreamConnectionError, UpstreamStatusError, UpstreamTimeoutError
+from gateway.errors import (
+    ProxyException,
+    UpstreamConnectionError,
+    UpstreamError,
+    UpstreamStatusError,
+    UpstreamTimeoutError,
+)
 from gateway.exchange import Exchange
 from gateway.telemetry.logging import get_logger
 from gateway.telemetry.masking import mask_error
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.waiting import waiting
 
 _log = get_logger("pool")
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 _ERROR_BODY_BYTES = 64 * 1024
+HARMLESS_CAUSES = frozenset({"refused", "context", "unknown_model", "unsupported", "limit", "status_429"})
+"""Failures that say nothing against a place: they come of the question, or pass by themselves."""
 MAX_LEARNT = 8
 """How many parameters one request may lose: most backends name one at a time."""
 PASSED_HEADERS = ("x-ratelimit-", "ratelimit-", "openai-processing-ms", "openai-version")
 """Names (or their beginnings) of a backend's headers that `/v1` clients get; Retry-After is kept on errors."""
 
 
-def create_session(config: BackendConfig) -> aiohttp.ClientSession:
-    """Return the one session to backends: no cookies, and no time bound but those of the clocks."""
+def create_session(config: BackendConfig, *, pooled: bool = True) -> aiohttp.ClientSession:
+    """Return a session to backends: no cookies, no bounds but those of the clocks; `pooled`: it keeps connections."""
     connector = aiohttp.TCPConnector(
         limit=config.max_connections,
-        keepalive_timeout=config.keepalive_timeout_s,
+        keepalive_timeout=config.keepalive_timeout_s if pooled else None,
+        force_close=not pooled,
         ttl_dns_cache=config.dns_cache_ttl_s,
         ssl=config.verify_tls,
     )
@@ -58,7 +69,10 @@ def create_session(config: BackendConfig) -> aiohttp.ClientSession:
 
 
 class Pool:
-    """The backends by name, and how they are asked. `learned`: which parameters they were found to refuse."""
+    """The backends by name, and how they are asked. `learned`: which parameters they were found to refuse.
+
+    `session` keeps connections for `keepalive_s`, `unpooled` makes a new one for each request.
+    """
 
     def __init__(
         self,
@@ -66,20 +80,28 @@ class Pool:
         backends: Iterable[Backend],
         *,
         max_retries: int,
+        delivery: str = "live",
+        keepalive_s: float = 15.0,
+        unpooled: aiohttp.ClientSession | None = None,
         learned: Learned | None = None,
         metrics: Metrics | None = None,
     ) -> None:
         self._session = session
+        self._unpooled = unpooled if unpooled is not None else session
+        self._keepalive_s = keepalive_s
         self._max_retries = max_retries
+        self._delivery = delivery
         self._metrics = metrics
         self.learned = learned if learned is not None else Learned()
-        self._balancer = Balancer()
+        self.breakers = Breakers(on_change=self._count_breaker)
+        self._balancer = Balancer(breakers=self.breakers)
         self._backends: dict[str, Backend] = {}
         self.replace(backends)
 
     def recovered(self, backend: str) -> None:
         """Note that a backend answers again: it need not rest any longer."""
         self._balancer.load(backend).recovered()
+        self.breakers.recovered(backend)
 
     @property
     def backends(self) -> Mapping[str, Backend]:
@@ -105,29 +127,36 @@ class Pool:
         try:
             yield answer
         finally:
+            self._note_end(exchange, answer)
             try:
                 await answer.close()
             finally:
                 gate.leave()
 
     async def _ask(self, exchange: Exchange, candidates: Sequence[Target], question: Question) -> tuple[Answer, Gate]:
-        exchange.asked_ns = time.monotonic_ns()
+        exchange.asked_ns = exchange.asked_ns or time.monotonic_ns()
         backends = self._backends
+        ordered, ejected = self._balancer.order(candidates, backends, lambda: question.conversation_key)
         walk = Walk(
-            self._balancer.order(candidates, backends, lambda: question.conversation_key), max_retries=self._max_retries
+            ordered,
+            max_retries=self._max_retries,
+            last=ejected,
+            may_repeat=lambda target: backends[target.backend].budget.spend(),
         )
         while True:
             target, pause = walk.next()
             if pause:
-                await asyncio.sleep(pause)
+                await waiting(exchange, asyncio.sleep(pause))
             backend = backends[target.backend]
             try:
                 return await self._visit(exchange, backend, target, question, walk)
             except ProxyException as error:
                 cause = walk.failed(target, error, backend.settings.timeouts.first_token_s)
-                self._note_failure(backend, error)
+                self._note_failure(backend, target, error, cause)
                 if walk.over:
-                    raise self._final(walk.blame or error, question) from None
+                    blame = walk.blame or error
+                    exchange.clock = blame.clock if isinstance(blame, UpstreamTimeoutError) else None
+                    raise self._final(blame, question) from None
                 exchange.retry_causes.append(cause)
 
     async def _visit(
@@ -135,12 +164,17 @@ class Pool:
     ) -> tuple[Answer, Gate]:
         """Ask one place, within its limits: who could go elsewhere does not wait for a place at a full one."""
         gate = backend.gate
-        await gate.enter(0.0 if walk.has_others else backend.settings.timeouts.first_token_s)
+        await waiting(exchange, gate.enter(0.0 if walk.has_others else backend.settings.timeouts.first_token_s))
         try:
             exchange.backend, exchange.backend_model = target.backend, target.model
+            self.breakers.asked(target.backend, target.model, backend.settings.timeouts.first_token_s)
+            if not exchange.attempts:
+                backend.budget.offer()
             answer = await self._learn(exchange, backend, target, question)
-        except BaseException:
+        except BaseException as error:
             gate.leave()
+            if not isinstance(error, ProxyException):
+                self.breakers.left(target.backend, target.model)
             raise
         self._count(target.backend, "ok")
         return answer, gate
@@ -148,18 +182,29 @@ class Pool:
     async def _learn(self, exchange: Exchange, backend: Backend, target: Target, question: Question) -> Answer:
         """Ask, and ask again without each parameter that the backend says it does not take."""
         known = dropped = self.learned.dropped(target.backend, target.model)
+        session = self._session
         while True:
+            began_ns = time.monotonic_ns()
             encoded = question.encode(target, dropped)
+            sent_ns = time.monotonic_ns()
+            exchange.translation_ns += sent_ns - began_ns
             try:
-                answer = await self._attempt(exchange, backend, target, question, encoded, dropped)
+                answer = await self._attempt(exchange, backend, target, question, encoded, dropped, session)
             except ProxyException as error:
                 self._count(target.backend, error.kind)
+                exchange.tries.append((target.backend, error.kind, sent_ns, time.monotonic_ns()))
+                if session is self._session is not self._unpooled and self._met_a_closing_connection(backend, error):
+                    # Others that were kept may be as stale: the next one is new.
+                    session = self._unpooled
+                    exchange.retry_causes.append("race")
+                    continue
                 refused = _droppable(error, question, encoded) - dropped
                 if not refused or len(dropped) - len(known) >= MAX_LEARNT:
                     raise
                 dropped |= refused
                 exchange.retry_causes.append("parameter")
             else:
+                exchange.tries.append((target.backend, "ok", sent_ns, time.monotonic_ns()))
                 for parameter in dropped - known:
                     self._note_learnt(target, parameter)
                 return answer
@@ -172,28 +217,30 @@ class Pool:
         question: Question,
         encoded: Encoded,
         dropped: frozenset[str],
+        session: aiohttp.ClientSession,
     ) -> Answer:
         """Send once, and read what must be there first. Raises ProxyException; the connection is then closed."""
         exchange.attempts += 1
         started_s = time.monotonic()
         streams = question.streams(target, dropped)
-        timeouts = backend.settings.timeouts
-        wait_s = timeouts.first_token_s if streams else timeouts.total_s
+        clocks = backend.settings.timeouts if target.clocks is None else target.clocks.over(backend.settings.timeouts)
+        wait_s = clocks.first_token_s if streams else clocks.total_s
         clock = "first_token" if streams else "total"
-        response = await self._send(exchange, backend, encoded, wait_s, clock)
+        response = await self._send(session, exchange, backend, encoded, wait_s, clock)
         answer = Answer(
             exchange,
             target,
             response,
             question.reader(target, exchange.started_ns),
             encoded=encoded,
-            idle_s=timeouts.idle_s,
+            idle_s=clocks.idle_s,
             total_s=None if streams else wait_s,
             clean=partial(self._mask, exchange=exchange, backend=backend),
         )
         try:
-            await self._check_status(response, timeouts.idle_s)
-            await answer.begin(wait_s, time.monotonic() - started_s, "whole" if question.whole else target.delivery)
+            await waiting(exchange, self._check_status(response, clocks.idle_s))
+            delivery = "whole" if question.whole else exchange.delivery or target.delivery or self._delivery
+            await answer.begin(wait_s, time.monotonic() - started_s, delivery)
         except ProxyException as error:
             await answer.close()
             self._mask(error, exchange, backend)
@@ -201,17 +248,25 @@ class Pool:
         except BaseException:
             answer.drop()
             raise
-        self._balancer.load(backend.name).answered(time.monotonic() - started_s)
+        backend.answered_s = now_s = time.monotonic()
+        self._balancer.load(backend.name).answered(now_s - started_s)
+        self.breakers.began(backend.name, target.model)
         return answer
 
     async def _send(
-        self, exchange: Exchange, backend: Backend, encoded: Encoded, wait_s: float, clock: str
+        self,
+        session: aiohttp.ClientSession,
+        exchange: Exchange,
+        backend: Backend,
+        encoded: Encoded,
+        wait_s: float,
+        clock: str,
     ) -> aiohttp.ClientResponse:
         headers = backend.headers(exchange.client_key, exchange.request_id)
         headers.update(encoded.headers)
         try:
             async with asyncio.timeout(wait_s):
-                return await self._session.post(
+                asked = session.post(
                     backend.url(encoded.path),
                     data=BytesIO(encoded.body),
                     headers=headers,
@@ -219,6 +274,7 @@ class Pool:
                     ssl=backend.tls,
                     timeout=backend.timeout,
                 )
+                return await waiting(exchange, asked)
         except TimeoutError as error:
             if isinstance(error, aiohttp.ClientError):
                 raise connection_error(error, backend.name) from None
@@ -248,8 +304,37 @@ class Pool:
     def _final(self, error: ProxyException, question: Question) -> ProxyException:
         return question.unknown_model() if is_unknown_model(error) else error
 
-    def _note_failure(self, backend: Backend, error: ProxyException) -> None:
-        """Let a backend rest that cannot be reached, or that asks for it."""
+    def _met_a_closing_connection(self, backend: Backend, error: ProxyException) -> bool:
+        """Tell whether a request can have met a connection just as the backend closed it for being idle too long.
+
+        Then it received nothing, and is sent again at once: no retry, which is why it is one of the backend's budget.
+        """
+        if not isinstance(error, UpstreamConnectionError) or error.phase != "reset":
+            return False
+        recent = time.monotonic() - backend.answered_s < self._keepalive_s
+        return recent and backend.budget.spend()
+
+    def _note_end(self, exchange: Exchange, answer: Answer) -> None:
+        """Note how an answer ended that had begun well."""
+        target = answer.target
+        if answer.complete:
+            self.breakers.succeeded(target.backend, target.model)
+        elif isinstance(answer.failure, UpstreamError):
+            if isinstance(answer.failure, UpstreamTimeoutError):
+                exchange.clock = answer.failure.clock
+                if self._metrics is not None:
+                    self._metrics.clock_fired(target.backend, answer.failure.clock)
+            self._count(target.backend, f"broken_{answer.failure.kind}")
+            self.breakers.failed(target.backend, target.model)
+
+    def _note_failure(self, backend: Backend, target: Target, error: ProxyException, cause: str) -> None:
+        """Let a backend rest that cannot be reached or asks for it, and count what speaks against the place."""
+        if cause in HARMLESS_CAUSES:
+            self.breakers.left(target.backend, target.model)
+        else:
+            self.breakers.failed(target.backend, target.model)
+        if isinstance(error, UpstreamTimeoutError) and self._metrics is not None:
+            self._metrics.clock_fired(backend.name, error.clock)
         load = self._balancer.load(backend.name)
         match error:
             case UpstreamConnectionError(phase="connect") | UpstreamTimeoutError(clock="connect"):
@@ -266,6 +351,10 @@ class Pool:
     def _mask(self, error: ProxyException, exchange: Exchange, backend: Backend) -> None:
         """Take our keys out of what a backend said of them."""
         mask_error(error, backend.secrets(exchange.client_key))
+
+    def _count_breaker(self, backend: str, model: str, state: State) -> None:
+        if self._metrics is not None and state is State.OPEN:
+            self._metrics.breaker_opened(backend)
 
     def _count(self, backend: str, cause: str) -> None:
         if self._metrics is not None:
@@ -287,11 +376,11 @@ def _droppable(error: ProxyException, question: Question, encoded: Encoded) -> f
 
 
 def passed_headers(headers: Mapping[str, str], *more: str) -> CIMultiDict[str]:
-    """Return those of a backend's headers that a client may see."""
+    """Return those of a backend's headers that a client may see; a control character would break its answer."""
     names = PASSED_HEADERS + more
     passed: CIMultiDict[str] = CIMultiDict()
     for name, value in headers.items():
-        if name.lower().startswith(names):
+        if name.lower().startswith(names) and value.isprintable():
             passed[name] = value
     return passed
 

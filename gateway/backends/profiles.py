@@ -125,10 +125,12 @@ _OPENROUTER = Row(
 )
 
 _LITELLM = Row(
-    # From its source. Other parameters go on to whoever serves the model, and OpenAI behind it refuses them. An effort
-    # is put into that server's words; "none" not by all of them, so nothing switches thinking off.
+    # Measured on 1.106.2 before llama.cpp, the rest from its source. Other parameters go on to whoever serves the
+    # model, and OpenAI behind it refuses them. An effort is put into that server's words; "none" not by all of them, so
+    # nothing switches thinking off.
     Profile(
         "litellm",
+        evidence="measured",
         thinking_on="medium",
         thinking_levels=True,
         thinking_field="reasoning_content",
@@ -175,10 +177,11 @@ _MISTRAL = Row(
 )
 
 _TRANSFORMERS = Row(
-    # From the source of `transformers serve` 5.23. Unknown keys are refused with 422, `response_format` and
+    # Measured on `transformers serve` 5.23. Unknown keys are refused with 422, `response_format` and
     # `stream_options` are ignored, usage comes unasked.
     Profile(
         "transformers",
+        evidence="measured",
         formats=frozenset(),
         stream_usage=False,
         thinking_off="chat_template_kwargs",

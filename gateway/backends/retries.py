@@ -18,6 +18,8 @@ from gateway.errors import (
 RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 _KEY_STATUSES = frozenset({401, 402, 403})
 _SPENT_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+_NOT_SUPPORTED = "is not supported"
+"""What llama.cpp says of an image to a model without eyes, with 500: asking again would not change it."""
 _BASE_S = 0.25
 _LONGEST_S = 8.0
 
@@ -63,12 +65,14 @@ def _judge_status(error: UpstreamStatusError) -> tuple[Verdict, str]:
     status = error.status
     if status in _KEY_STATUSES or error.code in _SPENT_CODES:
         return Verdict.ELSEWHERE, "key"
+    if status in (400, 413, 422, 500) and is_too_long(error):
+        return Verdict.OTHER_MODEL, "context"
+    if status == 500 and _NOT_SUPPORTED in error.message:
+        return Verdict.NOWHERE, "refused"
     if status in RETRIED_STATUSES:
         return Verdict.AGAIN, f"status_{status}"
     if is_unknown_model(error):
         return Verdict.NOT_HERE, "unknown_model"
-    if status in (400, 413, 422) and is_too_long(error):
-        return Verdict.OTHER_MODEL, "context"
     return Verdict.NOWHERE, "refused"
 
 
@@ -80,5 +84,5 @@ def pause_s(error: ProxyException, failures: int, longest_s: float) -> float | N
     """
     asked = error.retry_after_s if isinstance(error, UpstreamStatusError) else None
     if asked is not None:
-        return asked + random.uniform(0, 0.1) if asked <= longest_s else None  # noqa: S311 - jitter, not a secret
-    return min(_LONGEST_S, _BASE_S * 2.0 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+        return asked + random.uniform(0, 0.1) if asked <= longest_s else None  # noqa: S311 - jitter, not a secret # nosec B311
+    return min(_LONGEST_S, _BASE_S * 2.0 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret # nosec B311

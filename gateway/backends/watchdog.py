@@ -49,6 +49,14 @@ class Watchdog:
             self._timer.cancel()
             self._timer = None
         self._deadline = math.inf
+        self._expire = _nobody  # it belongs to whom this belongs: together they would wait for the collector
+
+    @property
+    def spent(self) -> float:
+        """How much of the running clock is over, 0 to 1; 0 where none runs."""
+        if math.isinf(self._deadline):
+            return 0.0
+        return 1.0 - (self._deadline - self._loop.time()) / self._limit_s
 
     def _arm(self) -> None:
         if self._timer is not None:
@@ -64,6 +72,10 @@ class Watchdog:
             return
         self._deadline = math.inf
         self._expire(UpstreamTimeoutError(_text(self._clock, self._limit_s), clock=self._clock))
+
+
+def _nobody(_error: UpstreamTimeoutError) -> None:
+    """Be told when nobody is left to be told."""
 
 
 def _text(clock: str, limit_s: float) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextvars import Context
 from hashlib import sha256
 from typing import Any
@@ -107,6 +107,21 @@ class Catalog:
         slot = await self._wait(self._look(client_key), client_key, lambda _: False)
         _refuse_nothing(slot)
         return self._routes(slot).models
+
+    def known(self) -> dict[str, tuple[str, ...]]:
+        """Return the names each backend shows, as last read. It asks nobody.
+
+        Without those whose list was not read yet, or depends on the client's key.
+        """
+        complete = ((name, kept.offer) for name, kept in self._shared.items() if kept.offer.complete)
+        return {name: tuple(model.id for model in offer.shown) for name, offer in complete}
+
+    def list_ages_s(self) -> Iterator[tuple[str, float]]:
+        """Yield (backend, seconds since its list of models was read), for the lists that all clients share."""
+        now_s = self._clock()
+        for name, kept in self._shared.items():
+            if kept.read:
+                yield name, now_s - kept.read_at_s
 
     async def aclose(self) -> None:
         """Stop all reading."""

@@ -41,6 +41,7 @@ class KeptListing:
         "due_s",
         "error",
         "offer",
+        "read_at_s",
         "source",
         "task",
     )
@@ -57,6 +58,7 @@ class KeptListing:
         self._make = make
         self._spawn = spawn
         self._clock = clock
+        self.read_at_s = -inf
         self._started_s = -inf
         self._tried_at_s = -inf
 
@@ -101,6 +103,7 @@ class KeptListing:
             models = await self.source.fetch(client_key)
             self.offer = self._make(self.source, models)
             self.error = None
+            self.read_at_s = self._clock()
             now_due_s = self._clock() + self._ttl_s
         except ProxyException as error:
             if self.error is None:

@@ -225,6 +225,7 @@ def _targets(found: Found, fallback: int, rule: ModelRule) -> list[Target]:
             fallback=fallback,
             delivery=rule.delivery,
             sticky=rule.sticky,
+            clocks=rule.clocks,
         )
         for place, match in found.routes
     ]

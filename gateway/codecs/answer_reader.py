@@ -128,6 +128,7 @@ class AnswerReader(ABC):
             completion_tokens=completion if completion is not None else before.completion_tokens,
             prompt_ns=_ns(timings.prompt_ms) if timings is not None else before.prompt_ns,
             eval_ns=_ns(timings.predicted_ms) if timings is not None else before.eval_ns,
+            reasoning_tokens=usage.reasoning_tokens if usage is not None else before.reasoning_tokens,
         )
 
     def _end(self, events: list[Event]) -> None:
@@ -199,6 +200,8 @@ class AnswerReader(ABC):
 
     def _fail(self, error: ProxyException) -> Failure:
         self.ended = True
+        # The error lives on with its frames: what was held back need not.
+        self._sse, self._body, self._head = None, [], None
         return Failure(error)
 
 

@@ -48,6 +48,8 @@ class ChatReader(AnswerReader):
     def _read_delta(self, delta: Delta, events: list[Event]) -> None:
         if reasoning := delta.reasoning_content or delta.reasoning:
             self._add_thinking(reasoning, events)
+            if self._tags is not None:
+                self._tags.apart()
         content = delta.content
         if content:
             if isinstance(content, str):

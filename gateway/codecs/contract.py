@@ -5,6 +5,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
+from gateway.backend_settings import Clocks
 from gateway.codecs.events import End, Event
 from gateway.errors import ProxyException
 
@@ -66,7 +67,8 @@ class Target(msgspec.Struct, frozen=True):
     answers for a name that nobody serves, or for none, and a fallback's name. `denied`: capabilities the backend says
     the model has not. `tier`: how directly the name leads here, lower is asked first. `fallback`: 0 serves what was
     asked for, 1 and more are the fallbacks in their order. `delivery`: what may be shown before the answer is complete
-    (`live`, `guarded`, `whole`). `sticky`: a conversation stays with one backend.
+    (`live`, `guarded`, `whole`; None: as configured for all). `sticky`: a conversation stays with one backend.
+    `clocks`: the model's own, in place of its backend's.
     """
 
     backend: str
@@ -77,8 +79,9 @@ class Target(msgspec.Struct, frozen=True):
     denied: tuple[str, ...] = ()
     tier: int = 0
     fallback: int = 0
-    delivery: str = "live"
+    delivery: str | None = None
     sticky: bool = False
+    clocks: Clocks | None = None
 
 
 class Encoded(NamedTuple):

@@ -85,7 +85,8 @@ class EmbedQuestion:
         Texts that are too long are cut to half of the longest, as `/api/embed` of Ollama cuts them to its context; a
         refused `dimensions` is left out. Raises RequestError where `truncate` is false, as Ollama does.
         """
-        if error.status not in (400, 413, 422):
+        # llama.cpp refuses what is longer than its batch with 500.
+        if error.status not in (400, 413, 422, 500):
             return None
         if is_too_long(error):
             return None if isinstance(self._request, EmbeddingsRequest) else self._shortened(self._request)

@@ -40,12 +40,16 @@ class Vectors(msgspec.Struct, gc=False, frozen=True):
 
 
 class Usage(msgspec.Struct, gc=False, frozen=True):
-    """Token counts as the backend gave them (None: it did not), and durations in nanoseconds where it measured them."""
+    """Token counts as the backend gave them (None: it did not), and durations in nanoseconds where it measured them.
+
+    `reasoning_tokens` are part of `completion_tokens`.
+    """
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     prompt_ns: int | None = None
     eval_ns: int | None = None
+    reasoning_tokens: int | None = None
 
 
 class Finish(msgspec.Struct, gc=False, frozen=True):
@@ -65,8 +69,10 @@ class Raw(msgspec.Struct, gc=False, frozen=True):
     content: bool = True
 
 
-class Failure(msgspec.Struct, gc=False, frozen=True):
+class Failure(msgspec.Struct, frozen=True):
     """The answer broke; nothing follows."""
+
+    # Seen by the garbage collector, unlike the others: an error leads to its frames, and these lead back here.
 
     error: ProxyException
 

@@ -1,10 +1,12 @@
 """FramingReader: a backend's `/v1` answer for a `/v1` client: bytes pass as they are, up to the last whole event.
 
 It looks only for what decides the ending: content, finish reason, usage, error and `[DONE]`. Once content was seen, a
-block of events without any of these marks is passed without being parsed.
+block of events without any of these marks is passed unread, as long as it is JSON.
 """
 
 import re
+
+import msgspec
 
 from gateway.codecs.answer_reader import CUT_MESSAGE, MAX_BODY_BYTES, check_json
 from gateway.codecs.assembly import Assembly, as_stream
@@ -20,6 +22,7 @@ _EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _FINISH_REASON = re.compile(rb'"finish_reason"\s*:\s*"(\w+)"')
 """Any spelling of that mark: looked for once, in the last block of a stream that ends without [DONE]."""
 _DONE = b"data: [DONE]\n\n"
+_validate = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 class FramingReader:
@@ -123,13 +126,24 @@ class FramingReader:
                 continue  # in the event that was just taken
             start = _last_event_end(block, at, mark) or at
             if start > at:
-                kept.append(block[at:start])
+                self._wave(block[at:start], kept)
+            if self.ended:
+                return
             at = self._take(block, start, kept)
             if self.ended:
                 return
         if at < len(block) and not self.ended:
-            kept.append(block[at:])
-            self.progress += b"data:" in kept[-1]
+            self._wave(block[at:], kept)
+
+    def _wave(self, events: bytes, kept: list[bytes]) -> None:
+        """Keep events without a mark: JSON that nobody reads here, but JSON. Raises ProxyException for what is none."""
+        if _are_json(events):
+            kept.append(events)
+            self.progress += 1
+            return
+        at = 0
+        while at < len(events) and not self.ended:
+            at = self._take(events, at, kept)
 
     def _take(self, block: bytes, at: int, kept: list[bytes]) -> int:
         """Look into the event that begins at `at`, keep it if it is to pass, and return where it ends."""
@@ -203,6 +217,8 @@ class FramingReader:
 
     def _fail(self, error: ProxyException) -> Failure:
         self.ended = True
+        # The error lives on with its frames: what was held back need not.
+        self._held, self._last, self._body, self._assembly, self._sse = b"", b"", [], None, SseDecoder()
         return Failure(error)
 
 
@@ -217,6 +233,17 @@ def _last_event_end(data: bytes, start: int, stop: int | None = None) -> int:
             if position >= 0:
                 end = max(end, position + len(blank))
     return end
+
+
+def _are_json(events: bytes) -> bool:
+    """Tell whether each event is one line of JSON: one look at all of them, in the form that nearly all servers use."""
+    if events[:6] != b"data: " or events[-2:] != b"\n\n":
+        return False
+    try:
+        _validate(b"[" + events[6:-2].replace(b"\n\ndata: ", b",") + b"]")
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 def _marks(block: bytes, start: int) -> list[int]:
@@ -244,7 +271,9 @@ def _shows_output(chunk: Chunk) -> bool:
 
 def _usage(chunk: Chunk) -> Usage | None:
     usage = chunk.usage
-    return Usage(usage.prompt_tokens, usage.completion_tokens) if usage is not None else None
+    if usage is None:
+        return None
+    return Usage(usage.prompt_tokens, usage.completion_tokens, reasoning_tokens=usage.reasoning_tokens)
 
 
 def _cut() -> UpstreamConnectionError:

@@ -118,9 +118,12 @@ class GenerationQuestion(ABC):
     def streams(self, target: Target, dropped: frozenset[str] = frozenset()) -> bool:
         """Return whether to ask for a stream, also for an answer in one piece: silence and cuts are noticed at once.
 
-        A plain answer is asked for where a stream would come without counts of tokens.
+        A plain answer is asked for where a stream would come without counts of tokens, and where llama.cpp (whoever is
+        before it) has no stream: of probabilities of tokens with tools.
         """
         profile = target.profile
+        if self.whole and self._request.logprobs and "tools" in self.needs and not profile.always_streams:
+            return False
         return not self.whole or profile.always_streams or (profile.streams_plain and "stream_options" not in dropped)
 
     def may_drop(self, parameter: str) -> bool:

@@ -94,6 +94,12 @@ class NdjsonWriter:
                 self.failure = event.error
         return "".join(lines).encode("ascii")
 
+    def heartbeat(self, wall_ns: int) -> bytes:
+        """Return a chunk with empty content: a sign of life, and no output."""
+        shape = self._shape
+        head = f'{self._open}{self._times.format(wall_ns)}",'
+        return f'{head}{shape.empty},"done":false}}{self._end}'.encode("ascii")
+
     def fail(self, error: ProxyException, request_id: str) -> bytes:
         """Return the last line of a broken stream: nothing follows it, least of all a done line."""
         line = error_body("ollama", error, request_id).decode()

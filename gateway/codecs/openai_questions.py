@@ -74,8 +74,8 @@ class PassThroughQuestion:
         return ""
 
     def streams(self, target: Target, dropped: frozenset[str] = frozenset()) -> bool:
-        """Return whether the client asked for a stream: the backend gets its very words."""
-        return not self.whole
+        """Return whether the client asked for a stream, or PLAIN_REQUESTS asks for nothing else."""
+        return not self.whole or (target.profile.always_streams and self._path != _EMBEDDINGS_PATH)
 
     def may_drop(self, parameter: str) -> bool:
         """Return whether a parameter only tunes the answer."""
@@ -92,8 +92,11 @@ class PassThroughQuestion:
         edits: dict[str, Any] = {}
         if target.model != self.model:
             edits["model"] = target.model
-        if not self.whole and not self._wants_usage and target.profile.stream_usage and _USAGE not in dropped:
-            edits[_USAGE] = {"include_usage": True}
+        if self.streams(target, dropped):
+            if self.whole:
+                edits["stream"] = True
+            if not self._wants_usage and target.profile.stream_usage and _USAGE not in dropped:
+                edits[_USAGE] = {"include_usage": True}
         defaults = None if self._path == _EMBEDDINGS_PATH else target.defaults
         if not edits and not dropped and defaults is None:
             return Encoded(self._path, {}, self._body)
@@ -104,7 +107,7 @@ class PassThroughQuestion:
 
     def reader(self, target: Target, started_ns: int) -> BackendReader:
         """Return a reader that passes the bytes on, and takes out the usage chunk that the client did not ask for."""
-        return FramingReader(hide_usage=not self._wants_usage, whole=self.whole)
+        return FramingReader(hide_usage=not self._wants_usage and not self.whole, whole=self.whole)
 
 
 def _read(body: bytes) -> tuple[dict[str, Any], Callable[[Any], bytes]]:

@@ -43,6 +43,11 @@ class ThinkTags:
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep], ""
 
+    def apart(self) -> None:
+        """Reasoning came apart from the text: no tag can follow, only the line breaks before the answer."""
+        if not self.settled and not self._held:
+            self.settled = self._trim = True
+
     def _trimmed(self, content: str) -> str:
         """Drop the line breaks between the closing tag and the answer."""
         if self._trim:

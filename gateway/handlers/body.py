@@ -7,25 +7,35 @@ from aiohttp import hdrs, web
 
 from gateway.codecs.bodies import body_decoder, refuse_binary, too_large
 from gateway.codecs.multipart import RequestParts, split_parts
-from gateway.errors import ClientGoneError, RequestError
+from gateway.errors import ClientGoneError, PayloadTooLargeError, RequestError
 from gateway.exchange import EXCHANGE
+from gateway.telemetry.body_facts import body_facts
+from gateway.telemetry.waiting import waiting
 
 BODY_TIMEOUT_S: web.AppKey[float] = web.AppKey("body_timeout_s", float)
 """How long a client may take to send its body."""
+MAX_CONTAINERS = 250_000
+"""How many objects and lists a body may have: decoded, a small one takes thirty times the room it had as text."""
 _BODY: web.RequestKey[bytes] = web.RequestKey("body", bytes)
 
 
 async def read_body(request: web.Request) -> bytes:
     """Return the whole (decoded) body; a second reader gets the same bytes, not the nothing that is left.
 
-    Raises PayloadTooLargeError over the exchange's bound, UnsupportedMediaError for a type or an encoding that cannot
-    be read, RequestError for a slow, cut or broken body. Never `request.read()`: its bound is the application's, and
-    it keeps every chunk it was given before it looks.
+    Raises PayloadTooLargeError over the exchange's bound or MAX_CONTAINERS, UnsupportedMediaError for a type or an
+    encoding that cannot be read, RequestError for a slow, cut or broken body. Never `request.read()`: its bound is the
+    application's, and it keeps every chunk it was given before it looks.
     """
-    body = request.get(_BODY)
-    if body is None:
-        refuse_binary(request.content_type)
-        body = request[_BODY] = await in_time(_whole(request), request.app[BODY_TIMEOUT_S])
+    read_before: bytes | None = request.get(_BODY)
+    if read_before is not None:
+        return read_before
+    refuse_binary(request.content_type)
+    exchange = request[EXCHANGE]
+    body = await waiting(exchange, in_time(_whole(request), request.app[BODY_TIMEOUT_S]))
+    _refuse_bomb(body)
+    if exchange.wants_facts:
+        exchange.facts = body_facts(body)
+    request[_BODY] = body
     return body
 
 
@@ -41,7 +51,7 @@ async def in_time[T](reading: Awaitable[T], timeout_s: float) -> T:
         async with asyncio.timeout(timeout_s):
             return await reading
     except TimeoutError:
-        raise RequestError("the request body did not arrive in time") from None
+        raise RequestError("the request body did not arrive in time", headers={hdrs.CONNECTION: "close"}) from None
     except web.RequestPayloadError:
         raise RequestError("the request body is broken: its encoding or framing cannot be read") from None
     except ConnectionError:
@@ -63,5 +73,14 @@ async def body_pieces(request: web.Request) -> AsyncIterator[bytes]:
 
 
 async def _whole(request: web.Request) -> bytes:
-    pieces = [piece async for piece in body_pieces(request)]
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    # Not a list of pieces: one of a byte each would take forty times the room.
+    body = bytearray()
+    async for piece in body_pieces(request):
+        body += piece
+    return bytes(body)
+
+
+def _refuse_bomb(body: bytes) -> None:
+    """Refuse what decoding would blow up. Brackets in texts count too: there are never so many in what people write."""
+    if len(body) > MAX_CONTAINERS and body.count(b"{") + body.count(b"[") > MAX_CONTAINERS:
+        raise PayloadTooLargeError(f"the request body has more than {MAX_CONTAINERS} objects and lists")

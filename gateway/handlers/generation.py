@@ -15,10 +15,12 @@ from gateway.codecs.ollama_writer import Clocks, JsonBody, NdjsonWriter
 from gateway.codecs.requests import read_request
 from gateway.errors import UpstreamStatusError
 from gateway.exchange import EXCHANGE, Dialect, Exchange
+from gateway.handlers.admitting import Admits, admitted_attempts
 from gateway.handlers.body import read_parts
 from gateway.handlers.routing import RouteTable
-from gateway.handlers.writers import json_response, stream_events
+from gateway.handlers.writers import NdjsonForm, json_response, stream_answer
 from gateway.schemas.ollama import ChatRequest, GenerateRequest
+from gateway.telemetry.waiting import waiting
 
 ReadQuestion = Callable[[RequestParts], GenerationQuestion]
 """Makes a question of a request and the images that came beside it."""
@@ -27,11 +29,12 @@ ReadQuestion = Callable[[RequestParts], GenerationQuestion]
 class GenerationHandler:
     """Reads the body, asks a backend, writes Ollama's lines or one object."""
 
-    def __init__(self, path: str, read_question: ReadQuestion, catalog: Catalog, pool: Asks) -> None:
+    def __init__(self, path: str, read_question: ReadQuestion, catalog: Catalog, pool: Asks, admission: Admits) -> None:
         self._path = path
         self._read_question = read_question
         self._catalog = catalog
         self._pool = pool
+        self._admission = admission
 
     def register(self, routes: RouteTable) -> None:
         """Add the route."""
@@ -43,7 +46,8 @@ class GenerationHandler:
         question = self._read_question(await read_parts(request))
         exchange.model = question.model
         exchange.stream = not question.whole
-        candidates: Sequence[Target] = await self._catalog.resolve(question.model, exchange.client_key)
+        resolved = self._catalog.resolve(question.model, exchange.client_key)
+        candidates: Sequence[Target] = await waiting(exchange, resolved)
         if not candidates:
             raise question.unknown_model()
         candidates = able(candidates, question)
@@ -62,25 +66,28 @@ class GenerationHandler:
         self, request: web.Request, question: GenerationQuestion, candidates: Sequence[Target]
     ) -> web.StreamResponse:
         exchange = request[EXCHANGE]
-        async with self._pool.attempts(exchange, candidates, question) as answer:
-            clocks = Clocks(exchange.started_ns, exchange.asked_ns or exchange.started_ns)
-            shape, model, conversation = question.shape, question.model, question.conversation
-            if question.whole:
-                return await _whole(exchange, answer, JsonBody(shape, model, clocks, conversation=conversation), clocks)
-            sse = request.headers.get("Accept") == "text/event-stream"
-            writer = NdjsonWriter(shape, model, clocks, conversation=conversation, sse=sse)
-            return await stream_events(request, answer, writer, clocks)
+        attempts = admitted_attempts(request, self._admission, self._pool, question, candidates)
+        clocks = Clocks(exchange.started_ns, exchange.started_ns)
+        shape, model, conversation = question.shape, question.model, question.conversation
+        if question.whole:
+            async with attempts as answer:
+                body = JsonBody(shape, model, clocks, conversation=conversation)
+                return await _whole(exchange, answer, body, clocks)
+        sse = request.headers.get("Accept") == "text/event-stream"
+        writer = NdjsonWriter(shape, model, clocks, conversation=conversation, sse=sse)
+        return await stream_answer(request, NdjsonForm(writer, clocks, exchange, question.worded), attempts)
 
 
 async def _whole(exchange: Exchange, answer: Answering, body: JsonBody, clocks: Clocks) -> web.Response:
     while (events := await answer.next()) is not None:
         body.add(events)
+    clocks.asked_ns = exchange.asked_ns or exchange.started_ns
     clocks.first_ns = exchange.first_output_ns
     clocks.ended_ns = monotonic_ns()
     return json_response(body.body(time_ns()))
 
 
-def chat_handler(catalog: Catalog, pool: Asks) -> GenerationHandler:
+def chat_handler(catalog: Catalog, pool: Asks, admission: Admits) -> GenerationHandler:
     """Return the handler of `/api/chat`."""
 
     def read(parts: RequestParts) -> ChatQuestion:
@@ -88,10 +95,10 @@ def chat_handler(catalog: Catalog, pool: Asks) -> GenerationHandler:
         attach_images(asked, parts.images)
         return ChatQuestion(asked)
 
-    return GenerationHandler("/api/chat", read, catalog, pool)
+    return GenerationHandler("/api/chat", read, catalog, pool, admission)
 
 
-def generate_handler(catalog: Catalog, pool: Asks) -> GenerationHandler:
+def generate_handler(catalog: Catalog, pool: Asks, admission: Admits) -> GenerationHandler:
     """Return the handler of `/api/generate`."""
 
     def read(parts: RequestParts) -> GenerateQuestion:
@@ -99,4 +106,4 @@ def generate_handler(catalog: Catalog, pool: Asks) -> GenerationHandler:
         attach_images(asked, parts.images)
         return GenerateQuestion(asked)
 
-    return GenerationHandler("/api/generate", read, catalog, pool)
+    return GenerationHandler("/api/generate", read, catalog, pool, admission)

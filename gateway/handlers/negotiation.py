@@ -10,6 +10,13 @@ def prefers_json(accept: str) -> bool:
     return _rated(qualities, _JSON) > max(_rated(qualities, _TEXT), qualities.get("*/*", 0.0))
 
 
+def names_html(accept: str) -> bool:
+    """Return whether `accept` names text/html itself, as browsers do, and neither of the other forms above it."""
+    qualities = _qualities(accept)
+    html = qualities.get("text/html", 0.0)
+    return html > 0.0 and html >= max(qualities.get(name, 0.0) for name in ("application/json", "text/plain"))
+
+
 def _rated(qualities: dict[str, float], ranges: tuple[str, ...]) -> float:
     """Return the quality of a type: that of the most specific range that holds it, 0 where none does."""
     return next((qualities[name] for name in ranges if name in qualities), 0.0)

@@ -13,12 +13,12 @@ from gateway.codecs.contract import Target
 from gateway.codecs.openai_questions import OpenAIRequest, PassThroughQuestion
 from gateway.codecs.requests import in_utf8, read_openai_request
 from gateway.exchange import EXCHANGE, Dialect
+from gateway.handlers.admitting import Admits, admitted_attempts
 from gateway.handlers.body import read_body
 from gateway.handlers.routing import RouteTable
-from gateway.handlers.writers import split_raw, stream_raw
+from gateway.handlers.writers import RawForm, split_raw, stream_answer
 from gateway.schemas.openai import ChatCompletionRequest, CompletionRequest, EmbeddingRequest
-
-_EVENT_STREAM = "text/event-stream; charset=utf-8"
+from gateway.telemetry.waiting import waiting
 
 ROUTES: tuple[tuple[str, type[OpenAIRequest]], ...] = (
     ("/chat/completions", ChatCompletionRequest),
@@ -31,11 +31,12 @@ ROUTES: tuple[tuple[str, type[OpenAIRequest]], ...] = (
 class PassThroughHandler:
     """Checks a body against OpenAI's schema, then passes the original bytes to a backend and its bytes back."""
 
-    def __init__(self, path: str, schema: type[OpenAIRequest], catalog: Catalog, pool: Asks) -> None:
+    def __init__(self, path: str, schema: type[OpenAIRequest], catalog: Catalog, pool: Asks, admission: Admits) -> None:
         self._path = path
         self._schema = schema
         self._catalog = catalog
         self._pool = pool
+        self._admission = admission
 
     def register(self, routes: RouteTable) -> None:
         """Add the route."""
@@ -49,18 +50,18 @@ class PassThroughHandler:
         question = PassThroughQuestion(self._path, in_utf8(body, request.charset), asked)
         exchange.model = question.model
         exchange.stream = not question.whole
-        candidates: Sequence[Target] = await self._catalog.resolve(question.model, exchange.client_key)
+        resolved = self._catalog.resolve(question.model, exchange.client_key)
+        candidates: Sequence[Target] = await waiting(exchange, resolved)
         if not candidates:
             raise question.unknown_model()
         candidates = able(candidates, question)
-        async with self._pool.attempts(exchange, candidates, question) as answer:
+        attempts = admitted_attempts(request, self._admission, self._pool, question, candidates)
+        if not question.whole:
+            return await stream_answer(request, RawForm(), attempts)
+        async with attempts as answer:
             headers = passed_headers(answer.headers)
-            headers["Content-Type"] = "application/json" if answer.reader.plain else _EVENT_STREAM
-            if question.whole or answer.reader.plain:
-                return await _whole(answer, headers)
-            headers["Cache-Control"] = "no-cache"
-            headers["X-Accel-Buffering"] = "no"
-            return await stream_raw(request, answer, headers)
+            headers["Content-Type"] = "application/json"
+            return await _whole(answer, headers)
 
 
 async def _whole(answer: Answering, headers: CIMultiDict[str]) -> web.Response:
@@ -73,6 +74,6 @@ async def _whole(answer: Answering, headers: CIMultiDict[str]) -> web.Response:
     return web.Response(body=b"".join(pieces), headers=headers)
 
 
-def pass_through_handlers(catalog: Catalog, pool: Asks) -> list[PassThroughHandler]:
+def pass_through_handlers(catalog: Catalog, pool: Asks, admission: Admits) -> list[PassThroughHandler]:
     """Return the handlers of all three routes."""
-    return [PassThroughHandler(path, schema, catalog, pool) for path, schema in ROUTES]
+    return [PassThroughHandler(path, schema, catalog, pool, admission) for path, schema in ROUTES]

@@ -1,12 +1,12 @@
-"""GET and HEAD `/`: the text health probes of Ollama clients compare, or a description of the gateway."""
+"""GET and HEAD `/`: the text health probes of Ollama clients compare, a description of the gateway, or its page."""
 
 import msgspec
 from aiohttp import hdrs, web
 
 from gateway.callers import AUTHENTICATED
 from gateway.exchange import ROUTES, Dialect
-from gateway.handlers.negotiation import prefers_json
-from gateway.handlers.routing import RouteTable
+from gateway.handlers.negotiation import names_html, prefers_json
+from gateway.handlers.routing import Handler, RouteTable
 from gateway.handlers.writers import json_response
 from gateway.version import NAME
 
@@ -14,19 +14,22 @@ TEXT = "Ollama is running"
 
 
 class RootHandler:
-    """Answers at the root of the server."""
+    """Answers at the root of the server. `page` answers browsers; None where there is no page."""
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, page: Handler | None = None) -> None:
         self._version = version
+        self._page = page
 
     def register(self, routes: RouteTable) -> None:
         """Add the routes."""
         routes.add("GET", "/", self.root, dialect=Dialect.OLLAMA, exempt=True)
         routes.add("HEAD", "/", self.text, dialect=Dialect.OLLAMA, exempt=True)
 
-    async def root(self, request: web.Request) -> web.Response:
-        """Answer with the text, or with the description for a client that prefers JSON and may see it."""
+    async def root(self, request: web.Request) -> web.StreamResponse:
+        """Answer with the text, the description for a client that prefers JSON and may see it, or browsers' page."""
         accept = ",".join(request.headers.getall(hdrs.ACCEPT, ()))
+        if self._page is not None and names_html(accept):
+            return await self._page(request)
         if request[AUTHENTICATED] and prefers_json(accept):
             return json_response(self._description(request.app))
         return await self.text(request)

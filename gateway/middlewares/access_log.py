@@ -1,4 +1,4 @@
-"""One JSON line per request, at its end. Its route is the label of the table, never the path or query a client sent."""
+"""One log line per request, at its end. Its route is the label of the table, never the path or query a client sent."""
 
 import asyncio
 import logging
@@ -10,22 +10,71 @@ from structlog.typing import FilteringBoundLogger
 
 from gateway.errors import ClientGoneError
 from gateway.exchange import EXCHANGE, Exchange
-from gateway.middlewares.outcome import answer_bytes, outcome_status
-from gateway.telemetry.logging import bound_logger
+from gateway.middlewares.outcome import answer_bytes, body_bytes, outcome_status
+from gateway.telemetry.logging import CURRENT, bound_logger, is_logged
 
 _NAME_LENGTH = 200
 _METHOD_LENGTH = 20
+_SECOND_NS = 1_000_000_000
 
 
-def access_log_middleware(log: FilteringBoundLogger | None = None) -> Middleware:
-    """Return the middleware. The logger is bound here, once: configure logging before."""
+class Sampler:
+    """Lets `per_second` successes of each second through (0: all) and counts those it leaves out."""
+
+    __slots__ = ("_let_through", "_per_second", "_second", "left_out")
+
+    def __init__(self, per_second: int) -> None:
+        self._per_second = per_second
+        self._second = 0
+        self._let_through = 0
+        self.left_out = 0
+
+    def lets_through(self, now_ns: int) -> bool:
+        """Tell whether a success at this time is logged."""
+        if not self._per_second:
+            return True
+        second = now_ns // _SECOND_NS
+        if second != self._second:
+            self._second, self._let_through = second, 0
+        if self._let_through >= self._per_second:
+            self.left_out += 1
+            return False
+        self._let_through += 1
+        return True
+
+    def take(self) -> int:
+        """Return how many were left out since the last call."""
+        count, self.left_out = self.left_out, 0
+        return count
+
+
+def access_log_middleware(
+    log: FilteringBoundLogger | None = None, *, detail: str = "normal", per_second: int = 0
+) -> Middleware:
+    """Return the middleware. The logger is bound here, once: configure logging before; its level may change later.
+
+    `detail` is LOG_DETAIL, `per_second` LOG_SAMPLE.
+    """
     logger = log if log is not None else bound_logger("access")
-    if not logger.is_enabled_for(logging.INFO):
-        return _silent
+    sampler = Sampler(per_second)
+    verbose = detail == "verbose"
+
+    def write(exchange: Exchange, status: int, sent_bytes: int, request_bytes: int) -> None:
+        now_ns = monotonic_ns()
+        if exchange.error_kind is None and status < 400 and not sampler.lets_through(now_ns):
+            return
+        record = access_record(exchange, status, sent_bytes, now_ns, detail=detail)
+        if verbose:
+            record["request_bytes"] = request_bytes
+        if sampler.left_out:
+            record["left_out"] = sampler.take()
+        logger.info("request", **record)
 
     @web.middleware
     async def access_log(request: web.Request, handler: Handler) -> web.StreamResponse:
         exchange = request[EXCHANGE]
+        CURRENT.set(exchange)
+        exchange.wants_facts = verbose
         response: web.StreamResponse | None = None
         status = 500
         try:
@@ -36,40 +85,85 @@ def access_log_middleware(log: FilteringBoundLogger | None = None) -> Middleware
             status = ClientGoneError.status
             raise
         finally:
-            logger.info("request", **access_record(exchange, status, answer_bytes(exchange, response), monotonic_ns()))
+            if is_logged(logging.INFO):
+                write(exchange, status, answer_bytes(exchange, response), body_bytes(request))
+            CURRENT.set(None)
 
     return access_log
 
 
-@web.middleware
-async def _silent(request: web.Request, handler: Handler) -> web.StreamResponse:
-    return await handler(request)
-
-
-def access_record(exchange: Exchange, status: int, sent_bytes: int, now_ns: int) -> dict[str, object]:
+def access_record(
+    exchange: Exchange, status: int, sent_bytes: int, now_ns: int, *, detail: str = "normal"
+) -> dict[str, object]:
     """Return what the line says; what did not happen is left out. Times in milliseconds."""
     record: dict[str, object] = {
         "request_id": exchange.request_id,
         "method": exchange.method[:_METHOD_LENGTH],
         "route": exchange.route,
         "status": status,
-        "duration_ms": round((now_ns - exchange.started_ns) / 1e6, 3),
-        "stream": exchange.stream,
-        "bytes": sent_bytes,
-        "attempts": exchange.attempts,
+        "duration_ms": _ms(now_ns - exchange.started_ns),
     }
+    if exchange.trace_id is not None:
+        record["trace_id"] = exchange.trace_id
+    if exchange.error_kind is not None:
+        record["error"] = exchange.error_kind
+    if detail != "minimal":
+        record |= {"stream": exchange.stream, "bytes": sent_bytes, "attempts": exchange.attempts}
+        _add_who(record, exchange)
+        _add_course(record, exchange)
+    if detail == "verbose":
+        _add_all(record, exchange, now_ns)
+    return record
+
+
+def _add_who(record: dict[str, object], exchange: Exchange) -> None:
+    """Add which model, which backend, which key."""
     if exchange.model is not None:
         record["model"] = exchange.model[:_NAME_LENGTH]
     if exchange.backend is not None:
         record["backend"] = exchange.backend
+    if exchange.key_name is not None:
+        record["key"] = exchange.key_name
+
+
+def _add_course(record: dict[str, object], exchange: Exchange) -> None:
+    """Add how it went."""
+    if exchange.queued_ns is not None:
+        record["queued_ms"] = _ms(exchange.queued_ns)
+    if exchange.retry_causes:
+        record["retries"] = list(exchange.retry_causes)
+    if exchange.clock is not None:
+        record["clock"] = exchange.clock
     if exchange.cache is not None:
         record["cache"] = exchange.cache
     if exchange.first_chunk_ns is not None:
-        record["ttfc_ms"] = round((exchange.first_chunk_ns - exchange.started_ns) / 1e6, 3)
+        record["ttfc_ms"] = _ms(exchange.first_chunk_ns - exchange.started_ns)
     if exchange.prompt_tokens is not None:
         record["prompt_tokens"] = exchange.prompt_tokens
     if exchange.completion_tokens is not None:
         record["completion_tokens"] = exchange.completion_tokens
-    if exchange.error_kind is not None:
-        record["error"] = exchange.error_kind
-    return record
+    if exchange.reasoning_tokens is not None:
+        record["reasoning_tokens"] = exchange.reasoning_tokens
+
+
+def _add_all(record: dict[str, object], exchange: Exchange, now_ns: int) -> None:
+    """Add sizes, times inside the gateway, and what was asked for."""
+    duration_ns = now_ns - exchange.started_ns
+    record |= {
+        "dialect": exchange.dialect.value,
+        "chunks": exchange.chunks,
+        "heartbeats": exchange.heartbeats,
+        "received_bytes": exchange.received_bytes,
+        "overhead_ms": _ms(max(0, duration_ns - exchange.waited_ns - (exchange.queued_ns or 0))),
+        "translation_ms": _ms(exchange.translation_ns),
+    }
+    if exchange.backend_model is not None:
+        record["backend_model"] = exchange.backend_model[:_NAME_LENGTH]
+    if exchange.delivery is not None:
+        record["delivery"] = exchange.delivery
+    if exchange.facts is not None:
+        record["asked"] = exchange.facts
+
+
+def _ms(time_ns: int) -> float:
+    return round(time_ns / 1e6, 3)

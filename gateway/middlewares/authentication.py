@@ -1,84 +1,115 @@
-"""Who may call: anybody, or whoever shows one of API_KEYS."""
+"""Who may call: anybody, or whoever shows one of API_KEYS or a key of KEYS_FILE; and as whom."""
 
 import base64
 import binascii
-import hmac
 import re
-from collections.abc import Iterator, Sequence
-from hashlib import sha256
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
+from multidict import istr
 from pydantic import SecretStr
 
-from gateway.callers import AUTHENTICATED
+from gateway.callers import AUTHENTICATED, CALLER, Caller
 from gateway.errors import UnauthorizedError
 from gateway.exchange import EXCHANGE, ROUTES
+from gateway.keys.entries import RESERVED, digest_of
+from gateway.keys.store import Grant, KeyStore, find_in, granted
 
-_API_KEY_HEADER = "x-api-key"
+type AddressOf = Callable[[web.Request], str]
+type Recognize = Callable[[bytes], Caller | None]
+
+_API_KEY_HEADER = istr("x-api-key")
 _MESSAGE = "unauthorized: this gateway wants an API key (Authorization: Bearer KEY)"
 _ADMIN_MESSAGE = "unauthorized: this wants the gateway's ADMIN_KEY (Authorization: Bearer KEY)"
 _may_pass_on = re.compile(r"[\x21-\x7e]+").fullmatch
 
 
-def authentication_middleware(api_keys: Sequence[SecretStr], admin_key: SecretStr | None = None) -> Middleware:
-    """Return the middleware. With keys, a request shows one of them; without, its own key is kept for passing on.
+def peer_address(request: web.Request) -> str:
+    """Return the address that the connection comes from, empty where it has none."""
+    return request.remote or ""
 
-    The routes of administrators want `admin_key`, and no other.
+
+def authentication_middleware(
+    api_keys: Sequence[SecretStr],
+    admin_key: SecretStr | None = None,
+    *,
+    keys: KeyStore | None = None,
+    address: AddressOf = peer_address,
+) -> Middleware:
+    """Return the middleware, which says of each request who asks (CALLER), from the `address` of its client.
+
+    With `api_keys` or `keys`, a request shows one of them; without, its own key is kept for passing on. The routes of
+    administrators want `admin_key`, and no other.
     """
-    check = _check_keys([_digest(key.get_secret_value()) for key in api_keys]) if api_keys else _keep_key
-    return check if admin_key is None else _check_admin(_digest(admin_key.get_secret_value()), check)
+    wanted = bool(api_keys) or keys is not None
+    check = _check_keys(_recognizer(api_keys, keys), address) if wanted else _keep_key(address)
+    return check if admin_key is None else _check_admin(admin_key, check, address)
 
 
 def presented_keys(request: web.Request) -> Iterator[str]:
     """Yield the keys a client shows: Bearer, the password of Basic, x-api-key; empty ones are none."""
-    scheme, _, credentials = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    credentials = credentials.strip()
-    if scheme.lower() == "basic":
-        credentials = _password(credentials)
-    elif scheme.lower() != "bearer":
-        credentials = ""
-    if credentials:
-        yield credentials
-    own = request.headers.get(_API_KEY_HEADER, "").strip()
-    if own:
+    headers = request.headers
+    if authorization := headers.get(hdrs.AUTHORIZATION):
+        scheme, _, credentials = authorization.partition(" ")
+        credentials = credentials.strip()
+        if scheme.lower() == "basic":
+            credentials = _password(credentials)
+        elif scheme.lower() != "bearer":
+            credentials = ""
+        if credentials:
+            yield credentials
+    if (own := headers.get(_API_KEY_HEADER)) and (own := own.strip()):
         yield own
 
 
-@web.middleware
-async def _keep_key(request: web.Request, handler: Handler) -> web.StreamResponse:
-    request[AUTHENTICATED] = True
-    # A key that cannot stand in a header (Basic may carry a line end) goes nowhere.
-    request[EXCHANGE].client_key = next((key for key in presented_keys(request) if _may_pass_on(key)), None)
-    return await handler(request)
+def _keep_key(address: AddressOf) -> Middleware:
+    @web.middleware
+    async def keep_key(request: web.Request, handler: Handler) -> web.StreamResponse:
+        request[AUTHENTICATED] = True
+        request[CALLER] = Caller("", address(request))
+        for key in presented_keys(request):
+            # A key that cannot stand in a header (Basic may carry a line end) goes nowhere.
+            if _may_pass_on(key):
+                request[EXCHANGE].client_key = key
+                break
+        return await handler(request)
+
+    return keep_key
 
 
-def _check_admin(digest: bytes, otherwise: Middleware) -> Middleware:
+def _check_admin(admin_key: SecretStr, otherwise: Middleware, address: AddressOf) -> Middleware:
+    recognize = _recognizer([admin_key], None)
+
     @web.middleware
     async def check_admin(request: web.Request, handler: Handler) -> web.StreamResponse:
         info = request.app[ROUTES].get(request.match_info.route)
         if info is None or not info.admin:
             return await otherwise(request, handler)
-        known = False
-        for key in presented_keys(request):
-            known |= _is_one_of(_digest(key), (digest,))
-        if not known:
+        if _caller(request, recognize) is None:
             raise UnauthorizedError(_ADMIN_MESSAGE, headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
         request[AUTHENTICATED] = True
+        request[CALLER] = Caller("", address(request))
         return await handler(request)
 
     return check_admin
 
 
-def _check_keys(digests: Sequence[bytes]) -> Middleware:
+def _check_keys(recognize: Recognize, address: AddressOf) -> Middleware:
     @web.middleware
     async def check_keys(request: web.Request, handler: Handler) -> web.StreamResponse:
-        known = False
-        for key in presented_keys(request):
-            known |= _is_one_of(_digest(key), digests)
-        if not known and not _is_exempt(request):
-            raise UnauthorizedError(_MESSAGE, headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
-        request[AUTHENTICATED] = known
+        known = _caller(request, recognize)
+        if known is None:
+            # Unknown, expired or revoked: the answer is the same, so that nobody learns which keys there were.
+            if not _is_exempt(request):
+                raise UnauthorizedError(_MESSAGE, headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
+            request[CALLER] = Caller("", address(request))
+        else:
+            request[EXCHANGE].key_name = known.name
+            request[CALLER] = Caller(
+                known.name, address(request), known.models, known.rpm, known.tpm, known.concurrency
+            )
+        request[AUTHENTICATED] = known is not None
         return await handler(request)
 
     return check_keys
@@ -91,17 +122,34 @@ def _is_exempt(request: web.Request) -> bool:
     return info is not None and info.exempt and request.method in (hdrs.METH_GET, hdrs.METH_HEAD)
 
 
-def _is_one_of(digest: bytes, digests: Sequence[bytes]) -> bool:
-    """Compare with every digest, found or not: the time tells nothing."""
-    found = False
-    for known in digests:
-        found |= hmac.compare_digest(known, digest)
+def _caller(request: web.Request, recognize: Recognize) -> Caller | None:
+    """Return whose key a request shows, the first one that is valid. All are looked at: the time tells nothing."""
+    found: Caller | None = None
+    for key in presented_keys(request):
+        caller = recognize(digest_of(key))
+        found = found or caller
     return found
 
 
-def _digest(key: str) -> bytes:
-    """Return a digest of fixed length, so that not even the length of a key shows in the time."""
-    return sha256(key.encode("utf-8", "surrogateescape")).digest()
+def _recognizer(api_keys: Sequence[SecretStr], keys: KeyStore | None) -> Recognize:
+    """Return what tells whose a digest is. Keys of the settings are named by their position, never by what they are."""
+    grants: Mapping[bytes, Grant] = granted(
+        (digest_of(key.get_secret_value()), Caller(f"{RESERVED}{number}")) for number, key in enumerate(api_keys, 1)
+    )
+
+    def of_the_settings(digest: bytes) -> Caller | None:
+        return find_in(grants, digest)
+
+    if keys is None:
+        return of_the_settings
+    if not grants:
+        return keys.find
+
+    def of_both(digest: bytes) -> Caller | None:
+        known, of_the_file = find_in(grants, digest), keys.find(digest)
+        return known or of_the_file
+
+    return of_both
 
 
 def _password(credentials: str) -> str:

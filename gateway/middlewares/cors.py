@@ -16,7 +16,7 @@ LOCAL_ORIGINS = (
     *(
         f"{scheme}://{host}{port}"
         for scheme in ("http", "https")
-        for host in ("localhost", "127.0.0.1", "0.0.0.0")  # noqa: S104  an origin to compare with, nothing is bound
+        for host in ("localhost", "127.0.0.1", "0.0.0.0")  # noqa: S104  an origin to compare with, nothing is bound # nosec B104
         for port in ("", ":*")
     ),
     *(f"{scheme}://*" for scheme in ("app", "file", "tauri", "vscode-webview", "vscode-file")),
@@ -44,7 +44,8 @@ ALLOWED_ORIGIN: web.RequestKey[str] = web.RequestKey("allowed_origin", str)
 class OriginPolicy:
     """The allowed origins, in which `*` is any text and `*` alone all: those named, or Ollama's local ones without any.
 
-    `ollama_origins` come on top, and as in Ollama the local ones with them.
+    Text is printable and without blanks, since the answer repeats it. `ollama_origins` come on top, and as in Ollama
+    the local ones with them.
     """
 
     def __init__(self, origins: Sequence[str] | None, ollama_origins: Sequence[str] | None = None) -> None:
@@ -121,4 +122,4 @@ class _DecidedRequests(AbstractRouterAdapter):
 def _pattern(origin: str) -> str:
     if origin.endswith(":*"):
         return re.escape(origin[:-1]) + "[0-9]{1,5}"
-    return ".*".join(re.escape(part) for part in origin.split("*"))
+    return "[!-~]*".join(re.escape(part) for part in origin.split("*"))

@@ -1,24 +1,83 @@
 """The headers every answer carries: set when it is prepared, the last moment that also reaches streams."""
 
-from aiohttp import hdrs, web
+import asyncio
 
+from aiohttp import StreamReader, hdrs, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage, StreamWriter
+from aiohttp.web_protocol import ERROR
+from multidict import CIMultiDict
+
+from gateway.callers import AUTHENTICATED
 from gateway.exchange import EXCHANGE
+from gateway.middlewares.explain import explain
 from gateway.middlewares.request_id import REQUEST_ID_HEADER
 
 CACHE_HEADER = "X-Cache"
+POLICY_HEADER = "Content-Security-Policy"
+
+SECURITY_HEADERS = CIMultiDict(
+    {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer"}
+)
+"""What every answer says to browsers: the type is the one named, no frame may show it, no link tells its address."""
+
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""The policy of a page that names none itself: nothing from elsewhere, nothing inline."""
 
 ANSWER: web.RequestKey[web.StreamResponse] = web.RequestKey("answer", web.StreamResponse)
 """The answer that was prepared for this request, once there is one."""
 
+_PAGE_TYPE = "text/html"
+
 
 async def set_answer_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """For `on_response_prepare`: add X-Request-ID and X-Cache, remove `Server`, note that nobody may answer again."""
-    response.headers.pop(hdrs.SERVER, None)
+    """For `on_response_prepare`: set what answers carry, remove `Server`, note that nobody may answer again."""
+    headers = response.headers
+    headers.pop(hdrs.SERVER, None)
+    headers.update(SECURITY_HEADERS)
+    if headers.get(hdrs.CONTENT_TYPE, "").startswith(_PAGE_TYPE):
+        headers.setdefault(POLICY_HEADER, PAGE_POLICY)
     exchange = request.get(EXCHANGE)
     if exchange is None:
         return
-    response.headers[REQUEST_ID_HEADER] = exchange.request_id
+    headers[REQUEST_ID_HEADER] = exchange.request_id
     if exchange.cache is not None:
-        response.headers[CACHE_HEADER] = exchange.cache.upper()
+        headers[CACHE_HEADER] = exchange.cache.upper()
+    if request.get(AUTHENTICATED, False):
+        explain(exchange, headers)
     exchange.prepared = True
     request[ANSWER] = response
+
+
+def name_no_server(server: web.Server) -> None:
+    """Have the answers to broken HTTP carry the same: aiohttp gives them before any application is asked.
+
+    Call it when a runner is set up, before its first connection.
+    """
+    make_request = server.request_factory
+
+    def request_factory(
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: web.RequestHandler,
+        writer: AbstractStreamWriter,
+        task: "asyncio.Task[None]",
+    ) -> web.BaseRequest:
+        if message is ERROR:
+            writer = _NamelessWriter(protocol, asyncio.get_running_loop())
+        return make_request(message, payload, protocol, writer, task)
+
+    server.request_factory = request_factory
+
+
+class _NamelessWriter(StreamWriter):
+    """Writes an answer that no `on_response_prepare` sees."""
+
+    async def write_headers(self, status_line: str, headers: CIMultiDict[str]) -> None:
+        """Write the head of the answer, with our headers and without aiohttp's name."""
+        headers.pop(hdrs.SERVER, None)
+        headers.update(SECURITY_HEADERS)
+        await super().write_headers(status_line, headers)

@@ -48,8 +48,12 @@ def _host(request: web.Request) -> str:
 
     Never `request.host`: an absolute target sets it. A second Host header is refused by aiohttp's parser already.
     """
-    if request.version < HttpVersion11 and hdrs.TRANSFER_ENCODING in request.headers:
-        raise RequestError("Transfer-Encoding is not part of HTTP/1.0", headers=_CLOSE)
+    coding = request.headers.get(hdrs.TRANSFER_ENCODING)
+    if coding is not None:
+        if request.version < HttpVersion11:
+            raise RequestError("Transfer-Encoding is not part of HTTP/1.0", headers=_CLOSE)
+        if coding.lower() != "chunked":  # aiohttp takes "gzip, chunked" too, and leaves the gzip as it is
+            raise RequestError("no Transfer-Encoding but chunked is understood", headers=_CLOSE)
     host = request.headers.get(hdrs.HOST, "")
     if not request.raw_path.startswith("/") and _names_another_host(request.raw_path, host):
         raise RequestError("the request's target is another host", headers=_CLOSE)

@@ -17,3 +17,8 @@ def answer_bytes(exchange: Exchange, response: web.StreamResponse | None) -> int
         return exchange.sent_bytes
     body = response.body
     return len(body) if isinstance(body, bytes | bytearray) else 0
+
+
+def body_bytes(request: web.Request) -> int:
+    """Return how much of the request's body has arrived, as it was sent (compressed, where it was)."""
+    return request.content.total_bytes

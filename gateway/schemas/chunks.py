@@ -56,6 +56,14 @@ class UsageFields(msgspec.Struct, gc=False):
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    completion_tokens_details: Any = None
+
+    @property
+    def reasoning_tokens(self) -> int | None:
+        """How many of the completion's tokens were reasoning; None where the backend does not say."""
+        details = self.completion_tokens_details
+        count = details.get("reasoning_tokens") if isinstance(details, dict) else None
+        return count if isinstance(count, int) else None
 
 
 class Timings(msgspec.Struct, gc=False):

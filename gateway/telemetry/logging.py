@@ -1,12 +1,17 @@
-"""Log lines: one JSON object each, in UTF-8, those of the libraries included. Secrets are masked in all of them."""
+"""Log lines: one JSON object each, in UTF-8, those of the libraries included. Secrets are masked in all of them.
+
+On a terminal they are lines for people. The level can be changed while the process runs.
+"""
 
 import json
 import logging
+import re
 import sys
 import traceback
 from collections.abc import Iterable
+from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any, BinaryIO, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 import msgspec
 import structlog
@@ -16,8 +21,35 @@ from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
 from gateway.telemetry.masking import mask, may_need_mask
 
-_LEVELS = {"DEBUG": logging.DEBUG, "INFO": logging.INFO, "WARNING": logging.WARNING, "ERROR": logging.ERROR}
+if TYPE_CHECKING:
+    from gateway.exchange import Exchange
+
+_LEVELS = {
+    "DEBUG": logging.DEBUG,
+    "INFO": logging.INFO,
+    "WARNING": logging.WARNING,
+    "ERROR": logging.ERROR,
+    "CRITICAL": logging.CRITICAL,
+}
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
+_UNSAFE = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+"""What JSON leaves as it is, and a terminal obeys, a reader cannot see, or takes for the end of a line."""
+_is_word = re.compile(r"[A-Za-z0-9_./:@+*-]+").fullmatch
+
+CURRENT: ContextVar["Exchange | None"] = ContextVar("current", default=None)
+"""The request that is being answered: its ids stand in every line that is written meanwhile."""
+
+
+class Threshold:
+    """The least severity that is logged: now, and as it was configured."""
+
+    __slots__ = ("configured", "number")
+
+    def __init__(self) -> None:
+        self.number = self.configured = logging.INFO
+
+
+_threshold = Threshold()
 
 
 def configure_logging(level: str, stream: TextIO | BinaryIO | None = None, secrets: Iterable[str] = ()) -> None:
@@ -25,12 +57,11 @@ def configure_logging(level: str, stream: TextIO | BinaryIO | None = None, secre
 
     `stream` None is standard output.
     """
-    number = _LEVELS.get(level.upper(), logging.CRITICAL)
     target: Any = sys.stdout if stream is None else stream
     binary: BinaryIO = getattr(target, "buffer", target)
+    renderer = ConsoleRenderer(secrets) if target.isatty() else LineRenderer(secrets)
     structlog.configure(
-        processors=[_stamp, _show_exception, LineRenderer(secrets)],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
+        processors=[_stamp, _show_exception, renderer],
         logger_factory=structlog.BytesLoggerFactory(file=binary),
         cache_logger_on_first_use=False,
     )
@@ -38,8 +69,35 @@ def configure_logging(level: str, stream: TextIO | BinaryIO | None = None, secre
     for handler in [handler for handler in root.handlers if isinstance(handler, LibraryHandler)]:
         root.removeHandler(handler)
     root.addHandler(LibraryHandler())
+    _threshold.configured = _LEVELS.get(level.upper(), logging.CRITICAL)
+    set_level(level)
+
+
+def set_level(level: str) -> None:
+    """Log from `level` (DEBUG to CRITICAL) on, from now on."""
+    number = _threshold.number = _LEVELS.get(level.upper(), logging.CRITICAL)
+    structlog.configure(**{**structlog.get_config(), "wrapper_class": structlog.make_filtering_bound_logger(number)})
     # What libraries say below WARNING is theirs, not ours, and DEBUG is ours.
-    root.setLevel(max(number, logging.WARNING))
+    logging.getLogger().setLevel(max(number, logging.WARNING))
+
+
+def toggle_debug() -> str:
+    """Log everything, or again from the configured level on (INFO where that is DEBUG); return the new level."""
+    configured = _threshold.configured
+    normal = configured if configured != logging.DEBUG else logging.INFO
+    level = logging.getLevelName(normal if _threshold.number == logging.DEBUG else logging.DEBUG)
+    set_level(level)
+    return str(level)
+
+
+def is_logged(number: int) -> bool:
+    """Tell whether lines of a severity (`logging.INFO`) are written now."""
+    return _threshold.number <= number
+
+
+def current_level() -> str:
+    """Return the least severity that is logged now."""
+    return str(logging.getLevelName(_threshold.number))
 
 
 def keep_out_of_logs(secrets: Iterable[str]) -> None:
@@ -56,8 +114,9 @@ def get_logger(name: str) -> FilteringBoundLogger:
 
 
 def bound_logger(name: str) -> FilteringBoundLogger:
-    """Return a logger for frequent events, bound to the present configuration (its level filter costs nothing)."""
-    logger: FilteringBoundLogger = structlog.get_logger(component=name).bind()
+    """Return a logger for frequent events, bound to where lines go now. It writes all: ask `is_logged` before."""
+    every_level = structlog.make_filtering_bound_logger(logging.NOTSET)
+    logger: FilteringBoundLogger = structlog.wrap_logger(None, wrapper_class=every_level, component=name).bind()
     return logger
 
 
@@ -77,11 +136,17 @@ class LineRenderer:
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> bytes:
         """Return the line, without its end."""
-        line = _render(event)
+        line = self.written(event)
         if may_need_mask(line, self._escaped):
             # Value by value: in the line itself a secret of digits could stand inside a number.
-            line = _render({name: self._masked(value) for name, value in event.items()})
+            line = self.written({name: self._masked(value) for name, value in event.items()})
+        if not line.isascii() or "\x7f" in line:
+            line = _UNSAFE.sub(_escape, line)
         return line.encode()
+
+    def written(self, event: EventDict) -> str:
+        """Return an event's values as text."""
+        return _render(event)
 
     def _masked(self, value: object) -> object:
         if value is None or isinstance(value, bool | int | float | datetime):
@@ -93,6 +158,18 @@ class LineRenderer:
         if isinstance(value, dict):
             return {mask(str(name), self._secrets): self._masked(item) for name, item in value.items()}
         return mask(repr(value), self._escaped)
+
+
+class ConsoleRenderer(LineRenderer):
+    """Lines for people: time, level, event, then the rest as name=value."""
+
+    def written(self, event: EventDict) -> str:
+        """Return an event's values as text; nothing in a value can end the line or look like another one."""
+        rest = dict(event)
+        at, level, what = rest.pop("time"), rest.pop("level"), rest.pop("event")
+        rest.pop("component", None)
+        said = " ".join(f"{name}={_told(value)}" for name, value in rest.items())
+        return f"{at:%H:%M:%S}.{at.microsecond // 1000:03} {level:<8} {_told(what, quoted=False)} {said}".rstrip()
 
 
 class LibraryHandler(logging.Handler):
@@ -131,7 +208,13 @@ def describe_exception(error: BaseException) -> list[str]:
 
 
 def _stamp(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    return {"time": datetime.now(UTC), "level": method, "event": event.pop("event"), **event}
+    stamped: EventDict = {"time": datetime.now(UTC), "level": method, "event": event.pop("event"), **event}
+    exchange = CURRENT.get()
+    if exchange is not None:
+        stamped.setdefault("request_id", exchange.request_id)
+        if exchange.trace_id is not None:
+            stamped.setdefault("trace_id", exchange.trace_id)
+    return stamped
 
 
 def _show_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -144,12 +227,24 @@ def _show_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> E
     return event
 
 
-def _render(event: EventDict) -> str:
+def _render(event: object) -> str:
     try:
         return _encode(event).decode()
     except (UnicodeEncodeError, msgspec.ValidationError, TypeError, ValueError, OverflowError):
         # Lone surrogates in a model's name, keys that are no strings: slower, but it writes anything.
         return json.dumps(event, default=_text)
+
+
+def _told(value: object, *, quoted: bool = True) -> str:
+    """Return a value for a line for people: as JSON writes it, a plain word without its quotes."""
+    if isinstance(value, str) and _is_word(value):
+        return value
+    text = _render(value)
+    return text if quoted or not isinstance(value, str) else text[1:-1]
+
+
+def _escape(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 def _text(value: object) -> str:

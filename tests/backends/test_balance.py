@@ -27,7 +27,7 @@ def targets(*names: str, sticky: bool = False) -> list[Target]:
 
 
 def order(balancer: Balancer, found: list[Target], backends: dict[str, Backend], key: str = "") -> list[str]:
-    return [target.backend for target in balancer.order(found, backends, lambda: key)]
+    return [target.backend for target in balancer.order(found, backends, lambda: key)[0]]
 
 
 @pytest.mark.parametrize("weights", [(1, 1), (3, 1), (5, 3, 2), (1, 1, 1)])

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.backends.cache_stores import REDIS_PREFIX, REST_S, CacheStore, MemoryStore, RedisStore, open_store
+from gateway.backends.cache_stores import REDIS_PREFIX, CacheStore, MemoryStore, RedisStore, open_store
+from gateway.reach import REST_S
 from tests.support.backend import LONG_S
 from tests.support.redis_server import RedisServer
 from tests.telemetry.capture import captured_logging

@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
-from gateway.backends import POOL, cache_stores
+from gateway import reach
+from gateway.backends import POOL
 from gateway.backends.backend import Backend
 from gateway.backends.cache_stores import REDIS_PREFIX
 from tests.conftest import StartGateway
@@ -165,13 +167,14 @@ async def test_logs_and_metrics_tell_hits_from_misses(backend: ScriptedBackend, 
     shown = (await gateway.ask("/metrics", method="GET")).text
     for outcome in ("hit", "miss", "bypass"):
         assert f'gateway_cache_requests_total{{outcome="{outcome}"}} 1.0' in shown
-    assert 'gateway_tokens_total{direction="completion"} 24.0' in shown, "tokens of a hit were not spent"
+    spent = re.findall(r'gateway_tokens_total\{direction="output".*usage_source="(\w+)"\} ([\d.]+)', shown)
+    assert sorted(spent) == [("backend", "24.0"), ("cache", "12.0")], "tokens of a hit were not spent"
 
 
 async def test_redis_that_dies_takes_no_request_with_it(
     backend: ScriptedBackend, start: StartGateway, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache_stores, "REST_S", 0.0)
+    monkeypatch.setattr(reach, "REST_S", 0.0)
     gateway = await start(CACHE_URL=redis_server.url)
     backend.play(right(CHAT))
     await ask(gateway, CHAT, "MISS")

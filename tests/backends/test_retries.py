@@ -57,11 +57,18 @@ def test_a_context_that_is_too_short_leaves_only_other_models() -> None:
     assert judge(error) == (Verdict.OTHER_MODEL, "context")
 
 
+@pytest.mark.parametrize("status", [400, 413, 422, 500])
+def test_a_prompt_that_is_too_long_is_none_for_this_model(status: int) -> None:
+    error = UpstreamStatusError(status, "input (9000 tokens) is too large to process. increase the physical batch size")
+    assert judge(error) == (Verdict.OTHER_MODEL, "context")
+
+
 @pytest.mark.parametrize(
     "error",
     [
         *(UpstreamStatusError(status, "no") for status in (400, 404, 408, 409, 413, 422, 501, 505)),
         UpstreamStatusError(400, "content management policy", code="content_filter"),
+        UpstreamStatusError(500, "image input is not supported - hint: provide the mmproj"),
         ProxyException("no"),
     ],
     ids=lambda error: f"{type(error).__name__}-{error.status}",

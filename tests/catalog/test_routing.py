@@ -240,13 +240,13 @@ async def test_a_star_is_the_same_name_at_another_backend() -> None:
 
 @pytest.mark.parametrize(
     ("name", "delivery"),
-    [("a-b", "whole"), ("A-B:latest", "whole"), ("a-c", "guarded"), ("a", "live"), ("x", "live")],
+    [("a-b", "whole"), ("A-B:latest", "whole"), ("a-c", "guarded"), ("a", None), ("x", None)],
 )
-async def test_the_rule_is_that_of_the_name_then_that_of_the_longest_glob(name: str, delivery: str) -> None:
+async def test_the_rule_is_that_of_the_name_then_that_of_the_longest_glob(name: str, delivery: str | None) -> None:
     rules = {"*": ModelRule(sticky=True), "a-*": ModelRule(delivery="guarded"), "a-b": ModelRule(delivery="whole")}
     catalog = fleet_of(source_of("main", ListedModels("a-b", "a-c", "a", "x")), rules=rules)
     (target,) = await catalog.resolve(name, None)
-    assert (target.delivery, target.sticky) == (delivery, delivery == "live")
+    assert (target.delivery, target.sticky) == (delivery, delivery is None)
 
 
 async def test_a_rule_without_a_glob_holds_for_its_name_alone_and_marks_the_fallbacks_too() -> None:

@@ -50,6 +50,7 @@ def test_the_durations_of_the_backend_are_not_kept() -> None:
         "completion_tokens": 12,
         "prompt_ns": None,
         "eval_ns": None,
+        "reasoning_tokens": None,
     }
 
 

@@ -123,7 +123,7 @@ def test_refused_dimensions_are_left_to_us(refusal: UpstreamStatusError) -> None
 
 @pytest.mark.parametrize(
     "refusal",
-    [UpstreamStatusError(401, "no key"), UpstreamStatusError(400, "bad"), UpstreamStatusError(500, "too long")],
+    [UpstreamStatusError(401, "no key"), UpstreamStatusError(400, "bad"), UpstreamStatusError(500, "out of memory")],
 )
 def test_other_refusals_stand(refusal: UpstreamStatusError) -> None:
     assert embed(input="a" * 100, dimensions=3).amended(refusal) is None

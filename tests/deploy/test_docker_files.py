@@ -16,8 +16,8 @@ import aiohttp
 import pytest
 import yaml
 
-from gateway.config import settings
-from gateway.server import DRAIN_S, LAST_WORDS_S
+from gateway.config import Config, settings
+from gateway.stopping import LAST_WORDS_S
 from tests.deploy.image import run
 from tests.e2e.processes import free_port
 from tests.support.backend import ScriptedBackend, end, head, send, wait
@@ -106,7 +106,8 @@ def test_compose_gives_the_gateway_no_rights_and_this_machine_alone_its_port(nam
 
 @pytest.mark.parametrize("name", [name for name in COMPOSE_FILES if name != "compose.dev.yaml"])
 def test_compose_gives_the_gateway_the_time_it_takes_to_stop(name: str) -> None:
-    assert int(whole_gateway(name)["stop_grace_period"].removesuffix("s")) > DRAIN_S + LAST_WORDS_S
+    grace_s = Config.from_mapping({}).listen.shutdown_grace_s
+    assert int(whole_gateway(name)["stop_grace_period"].removesuffix("s")) > grace_s + LAST_WORDS_S
 
 
 def test_every_dependency_has_a_wheel_for_arm64(tmp_path: Path) -> None:
@@ -180,13 +181,15 @@ async def test_nginx_passes_a_stream_on_as_it_comes(tmp_path: Path, backend: Scr
     unchecked = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
     with nginx_before(str(backend.url).removesuffix("/v1"), tmp_path) as port:
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=unchecked)) as session:
+        connector, pretended = aiohttp.TCPConnector(ssl=unchecked), {"X-Forwarded-For": "192.0.2.1"}
+        async with aiohttp.ClientSession(connector=connector, headers=pretended) as session:
             url = f"https://127.0.0.1:{port}/v1/chat/completions"
             async with asyncio.timeout(PATIENCE_S), await until_connected(session, url) as response:
                 assert await response.content.readline() == b"first\n"
                 more.set()
                 assert await response.content.readline() == b"second\n"
-    assert (await backend.call()).headers["Host"] == f"127.0.0.1:{port}"
+    asked = (await backend.call()).headers
+    assert (asked["Host"], asked.getall("X-Forwarded-For")) == (f"127.0.0.1:{port}", ["127.0.0.1"])
 
 
 async def until_connected(session: aiohttp.ClientSession, url: str, **body: object) -> aiohttp.ClientResponse:

@@ -2,13 +2,14 @@
 
 import json
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway import server
 from gateway._version import __version__
-from gateway.config import settings
+from gateway.config import Config, settings
+from gateway.stopping import LAST_WORDS_S
 from tests.deploy.chart import (
     BACKEND,
     CASES,
@@ -34,10 +35,12 @@ jsonschema: Any = pytest.importorskip("jsonschema", reason="jsonschema is not in
 
 pytestmark = pytest.mark.deploy
 
-SECRETS = {"OPENAI_API_KEY", "API_KEYS", "ADMIN_KEY", "CACHE_URL"}
+SECRETS = {"OPENAI_API_KEY", "API_KEYS", "ADMIN_KEY", "CACHE_URL", "REDIS_URL"}
+FILES = "/etc/ollama-openai-proxy"
 KINDS = {
     "seconds": {"number", "integer"},
     "number": {"integer"},
+    "number or word": {"integer"},
     "port": {"integer"},
     "bytes": {"integer"},
     "true or false": {"boolean"},
@@ -156,12 +159,12 @@ def test_settings_have_their_values_with_name_type_and_default() -> None:
 
 
 def test_the_gateway_reads_what_the_chart_writes() -> None:
-    from gateway.config import Config
-
     config = Config.from_mapping(objects(EVERYTHING)["configmap.yaml"]["data"])
     assert config.backend.request_timeout_s == 0.5
     assert config.listen.request_max_size_bytes == 1_073_741_824
     assert (config.listen.host, config.listen.port) == ("0.0.0.0", 8080)
+    assert [str(network) for network in config.listen.trusted_proxies] == ["10.0.0.0/8", "fd00::1/128"]
+    assert (config.listen.shutdown_grace_s, config.listen.workers >= 1) == (90.5, True)
     assert Config.from_mapping(objects(BACKEND)["configmap.yaml"]["data"]).metrics.enabled
 
 
@@ -180,6 +183,15 @@ REFUSED: dict[str, dict[str, Any]] = {
     "a backend with a password": {"settings": {"OPENAI_API_BASE_URL": "https://a:b@backend.example/v1"}},
     "a level that is none": {"settings": {"LOG_LEVEL": "LOUD"}},
     "a word that is none": {"settings": {"MODEL_MANAGEMENT": "lax"}},
+    "a delivery that is none": {"settings": {"DELIVERY": "soon"}},
+    "no worker": {"settings": {"WORKERS": 0}},
+    "workers in words": {"settings": {"WORKERS": "many"}},
+    "a proxy by its name": {"settings": {"TRUSTED_PROXIES": ["nginx"]}},
+    "a queue of less than nothing": {"settings": {"MAX_QUEUE": -1}},
+    "a server that is no Redis": {"secrets": {"REDIS_URL": "memory://"}},
+    "a file of no backends": {"backends": {"file": {"models": {}}}},
+    "a backend without an address": {"backends": {"file": {"backends": [{"name": "a"}]}}},
+    "a certificate in the values": {"tls": {"certificate": "a"}},
     "keys in one text": {"secrets": {"API_KEYS": "a,b"}},
     "a key with a comma": {"secrets": {"API_KEYS": ["a,b"]}},
     "a key of two lines": {"secrets": {"OPENAI_API_KEY": "a\nb"}},
@@ -229,6 +241,24 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
         {**BACKEND, "secrets": {"existingSecret": "a", "API_KEYS": ["b"]}},
         "would not count",
     ),
+    "two files of backends": (
+        {"backends": {"existingSecret": "a"}, "settings": {"BACKENDS_FILE": "/a"}},
+        "backends and settings.BACKENDS_FILE are both set",
+    ),
+    "two sources of backends": ({"backends": {"existingSecret": "a", "file": "backends: []"}}, "both set"),
+    "two files of keys": (
+        {"keysFile": {"existingSecret": "a"}, "settings": {"KEYS_FILE": "/a", **BACKEND["settings"]}},
+        "settings.KEYS_FILE are both set",
+    ),
+    "two certificates": (
+        {"tls": {"existingSecret": "a"}, "settings": {"TLS_CERT_FILE": "/a", **BACKEND["settings"]}},
+        "one of them names the certificate",
+    ),
+    "a certificate without a key": ({"settings": {"TLS_CERT_FILE": "/a", **BACKEND["settings"]}}, "go together"),
+    "a Redis beside an existing secret": (
+        {**BACKEND, "secrets": {"existingSecret": "a", "REDIS_URL": "redis://a"}},
+        "would not count",
+    ),
     "a grace that cuts": ({**BACKEND, "terminationGracePeriodSeconds": 30}, "at least 40"),
     "fewest above most": (
         {**BACKEND, "autoscaling": {"enabled": True, "minReplicas": 3, "maxReplicas": 2}},
@@ -265,14 +295,24 @@ def test_pods_meet_the_restricted_standard(path: str) -> None:
 
 
 def test_the_grace_holds_the_sleep_and_the_servers_drain() -> None:
+    drain_s = Config.from_mapping({}).listen.shutdown_grace_s + LAST_WORDS_S
     spec = pod_of(BACKEND)["spec"]
     sleep_s = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert sleep_s > 0
-    assert spec["terminationGracePeriodSeconds"] > sleep_s + server.DRAIN_S + server.LAST_WORDS_S
-    tight = int(server.DRAIN_S + server.LAST_WORDS_S)
+    assert spec["terminationGracePeriodSeconds"] > sleep_s + drain_s
     with pytest.raises(helm.HelmRenderError, match="cuts running requests off"):
-        rendered({**BACKEND, "preStopSleepSeconds": 20, "terminationGracePeriodSeconds": 20 + tight})
+        rendered({**BACKEND, "preStopSleepSeconds": 20, "terminationGracePeriodSeconds": 20 + int(drain_s)})
     assert "lifecycle" not in pod_of(EXISTING)["spec"]["containers"][0]
+
+
+@pytest.mark.parametrize("grace_s", [0, 0.5, 300])
+def test_the_grace_follows_the_setting(grace_s: float) -> None:
+    values = {"settings": {**BACKEND["settings"], "SHUTDOWN_GRACE": grace_s}}
+    given_s = pod_of({**values, "preStopSleepSeconds": 7})["spec"]["terminationGracePeriodSeconds"]
+    assert 7 + grace_s + LAST_WORDS_S < given_s <= 7 + grace_s + 11
+    assert pod_of({**values, "terminationGracePeriodSeconds": 400})["spec"]["terminationGracePeriodSeconds"] == 400
+    with pytest.raises(helm.HelmRenderError, match="cuts running requests off"):
+        rendered({**values, "terminationGracePeriodSeconds": int(grace_s + LAST_WORDS_S)})
 
 
 def test_probes_ask_the_process_alone() -> None:
@@ -288,6 +328,7 @@ def test_probes_ask_the_process_alone() -> None:
         ({"settings": {**BACKEND["settings"], "MAX_RETRIES": 1}}, "settings"),
         ({"secrets": {"API_KEYS": ["a"]}}, "secrets"),
         ({"modelMapping": {"entries": {"a": "b"}}}, "models"),
+        ({"backends": {"file": "backends: [{name: a, base_url: 'http://a'}]"}}, "backends"),
     ],
 )
 def test_a_change_of_what_the_gateway_reads_rolls_the_pods(change: dict[str, Any], name: str) -> None:
@@ -309,6 +350,7 @@ def test_keys_are_in_the_secret_and_nowhere_else() -> None:
     assert yaml.safe_load(made["secret.yaml"])["stringData"] == {
         "OPENAI_API_KEY": "replace-me",
         "API_KEYS": "replace-me-too",
+        "REDIS_URL": "redis://:replace-me@redis:6379/0",
     }
     assert not [path for path, text in made.items() if path != "secret.yaml" and "replace-me" in text]
 
@@ -317,8 +359,85 @@ def test_a_mapping_file_is_taken_as_it_is() -> None:
     text = '{"b*": "x",\n "a*": "y"}'
     data = objects({**BACKEND, "modelMapping": {"entries": text}})["configmap-models.yaml"]["data"]
     assert data["model_mapping.json"].strip() == text
-    (volume,) = pod_of({**BACKEND, "modelMapping": {"entries": text}})["spec"]["volumes"]
-    assert volume["configMap"]["name"] == "gateway-ollama-openai-proxy-models"
+    assert files_of({**BACKEND, "modelMapping": {"entries": text}}) == {
+        "model_mapping.json": ("gateway-ollama-openai-proxy-models", "model_mapping.json", None)
+    }
+
+
+def files_of(values: dict[str, Any]) -> dict[str, tuple[str, str, int | None]]:
+    """Return name of the object, its entry and mode for each file of the one folder that is mounted."""
+    spec = pod_of(values)["spec"]
+    (volume,) = [volume for volume in spec["volumes"] if volume["name"] == "files"]
+    (mount,) = [mount for mount in spec["containers"][0]["volumeMounts"] if mount["name"] == "files"]
+    assert (mount["mountPath"], mount["readOnly"]) == (FILES, True)
+    sources = [source.get("configMap") or source["secret"] for source in volume["projected"]["sources"]]
+    return {
+        item["path"]: (source["name"], item["key"], item.get("mode")) for source in sources for item in source["items"]
+    }
+
+
+def test_files_of_existing_secrets_lie_where_the_settings_say_and_only_the_group_reads_them() -> None:
+    assert files_of(EXISTING) == {
+        "model_mapping.json": ("models", "names.json", None),
+        "backends.yaml": ("backends", "all.yaml", 0o440),
+        "keys.json": ("key-hashes", "keys", 0o440),
+        "tls.crt": ("certificate", "tls.crt", 0o440),
+        "tls.key": ("certificate", "tls.key", 0o440),
+    }
+    spec = pod_of(EXISTING)["spec"]
+    env = {row["name"]: row.get("value") for row in spec["containers"][0]["env"]}
+    files = {
+        "MODEL_MAPPING_FILE": "model_mapping.json",
+        "BACKENDS_FILE": "backends.yaml",
+        "KEYS_FILE": "keys.json",
+        "TLS_CERT_FILE": "tls.crt",
+        "TLS_KEY_FILE": "tls.key",
+    }
+    assert {name: env[name] for name in files} == {name: f"{FILES}/{file}" for name, file in files.items()}
+    assert spec["securityContext"]["fsGroup"] == spec["securityContext"]["runAsGroup"]
+
+
+@pytest.mark.parametrize("values", [{}, {"demo": True}], ids=["backend", "demo"])
+def test_without_files_there_is_no_volume(values: dict[str, Any]) -> None:
+    assert "volumes" not in pod_of({**BACKEND, **values})["spec"]
+
+
+def test_the_gateway_reads_the_backends_that_the_chart_writes(tmp_path: Path) -> None:
+    made = objects(EVERYTHING)
+    data = made["secret-backends.yaml"]["stringData"]
+    path = tmp_path / "backends.yaml"
+    path.write_text(data["backends.yaml"], encoding="utf-8")
+    path.chmod(0o440)
+    config = Config.from_mapping({"BACKENDS_FILE": str(path), **made["secret.yaml"]["stringData"]})
+    (backend,) = config.fleet.backends
+    assert (backend.name, backend.secrets()) == ("main", ["replace-me"])
+    assert config.fleet.rules["*"].delivery == "whole"
+    assert files_of(EVERYTHING)["backends.yaml"][0] == made["secret-backends.yaml"]["metadata"]["name"]
+
+
+def test_a_backends_file_is_taken_as_it_is_and_is_backend_enough() -> None:
+    text = "# mine\nbackends:\n  - {name: a, base_url: 'http://a/v1'}"
+    data = objects({"backends": {"file": text, "key": "all.yaml"}})["secret-backends.yaml"]["stringData"]
+    assert data == {"all.yaml": text + "\n"}
+    assert files_of({"backends": {"file": text, "key": "all.yaml"}})["backends.yaml"][1] == "all.yaml"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"tls": {"existingSecret": "a"}},
+        {"settings": {"TLS_CERT_FILE": "/a", "TLS_KEY_FILE": "/b", **BACKEND["settings"]}},
+    ],
+    ids=["secret", "settings"],
+)
+def test_with_a_certificate_everybody_who_asks_the_pods_uses_it(values: dict[str, Any]) -> None:
+    made = objects({**BACKEND, **values})
+    container = made["deployment.yaml"]["spec"]["template"]["spec"]["containers"][0]
+    probes = [container[name]["httpGet"] for name in ("livenessProbe", "readinessProbe", "startupProbe")]
+    assert [probe["scheme"] for probe in probes] == ["HTTPS"] * 3
+    assert made["tests/answers.yaml"]["spec"]["containers"][0]["command"][-1].startswith("https://")
+    assert "https://gateway" in rendered({**BACKEND, **values})["NOTES.txt"]
+    assert "scheme" not in pod_of(BACKEND)["spec"]["containers"][0]["livenessProbe"]["httpGet"]
 
 
 def test_the_test_pod_is_no_pod_of_the_service_and_gets_through_the_network_policy() -> None:
@@ -346,3 +465,4 @@ def test_notes_warn_of_a_gateway_without_keys() -> None:
     assert "no API_KEYS" in rendered(BACKEND)["NOTES.txt"]
     assert "no API_KEYS" not in rendered(EXISTING)["NOTES.txt"]
     assert "no API_KEYS" not in rendered(EVERYTHING)["NOTES.txt"]
+    assert "no API_KEYS" not in rendered({**BACKEND, "keysFile": {"existingSecret": "a"}})["NOTES.txt"]

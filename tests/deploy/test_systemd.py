@@ -15,8 +15,8 @@ from urllib.request import ProxyHandler, build_opener
 import pytest
 
 from gateway.cli import EXIT_BAD_SETTINGS
-from gateway.config import settings
-from gateway.server import DRAIN_S, LAST_WORDS_S
+from gateway.config import Config, settings
+from gateway.stopping import LAST_WORDS_S
 from tests.e2e.processes import START_WITHIN_S, STOP_WITHIN_S, free_port
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(600)]
@@ -24,10 +24,12 @@ pytestmark = [pytest.mark.deploy, pytest.mark.timeout(600)]
 ROOT = Path(__file__).parents[2]
 SYSTEMD = ROOT / "systemd"
 UNIT = SYSTEMD / "ollama-openai-proxy.service"
+SOCKET = SYSTEMD / "ollama-openai-proxy.socket"
 ADDRESSES = SYSTEMD / "restrict-addresses.conf"
 PREFIX = "/opt/ollama-openai-proxy"
 ENVIRONMENT = "/etc/ollama-openai-proxy/environment"
 EXPOSURE = 1.1
+DRAIN_S = Config.from_mapping({}).listen.shutdown_grace_s
 ANALYZE = shutil.which("systemd-analyze")
 wants_systemd = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not installed (package systemd)")
 NOT_SHIPPED = (".git", ".venv*", ".*_cache", ".hypothesis", "__pycache__")
@@ -74,6 +76,19 @@ def test_the_unit_is_clean_with_its_drop_in(unit: Path) -> None:
 
 
 @wants_systemd
+def test_the_socket_is_clean_and_starts_the_unit(unit: Path) -> None:
+    shutil.copy(SOCKET, unit.parent)
+    verified = analyze("verify", unit.with_name(SOCKET.name))
+    assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
+    assert SOCKET.stem == UNIT.stem
+
+
+def test_the_socket_listens_where_the_program_would() -> None:
+    listen = Config.from_mapping({}).listen
+    assert f"\nListenStream={listen.host}:{listen.port}\n" in SOCKET.read_text(encoding="utf-8")
+
+
+@wants_systemd
 def test_the_unit_exposes_little(unit: Path) -> None:
     judged = analyze("security", "--offline=true", "--no-pager", f"--threshold={EXPOSURE * 10:.0f}", unit)
     exposure = re.search(r"Overall exposure level for \S+: ([\d.]+)", judged.stdout)
@@ -100,6 +115,10 @@ def test_systemd_waits_for_the_programs_own_word_and_starts_it_again_when_it_fai
     options = service()
     assert (options["Type"], options["NotifyAccess"], options["Restart"]) == ("notify", "main", "on-failure")
     assert int(options["WatchdogSec"]) >= 10
+
+
+def test_a_reload_is_the_signal_that_the_program_knows() -> None:
+    assert service()["ExecReload"] == "/bin/kill -HUP $MAINPID"
 
 
 def test_bad_settings_are_not_tried_again() -> None:

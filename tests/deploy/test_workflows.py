@@ -38,7 +38,7 @@ def run(*command: str | Path) -> None:
 
 
 def test_there_are_workflows() -> None:
-    assert [path.name for path in WORKFLOWS] == ["build.yml", "ci.yml"]
+    assert [path.name for path in WORKFLOWS] == ["build.yml", "ci.yml", "scan.yml"]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("check_jsonschema") is None, reason="check-jsonschema is not installed")

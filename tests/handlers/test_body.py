@@ -11,7 +11,7 @@ from aiohttp import web
 from pytest_aiohttp.plugin import AiohttpClient
 
 from gateway.exchange import Dialect
-from gateway.handlers.body import BODY_TIMEOUT_S, read_body
+from gateway.handlers.body import BODY_TIMEOUT_S, MAX_CONTAINERS, read_body
 from gateway.handlers.routing import RouteTable
 from tests.conftest import StartGateway
 from tests.middlewares.application import build
@@ -164,6 +164,7 @@ async def test_a_body_that_does_not_arrive_is_a_400_in_the_dialect(start: StartG
     writer.close()
     await writer.wait_closed()
     assert top.startswith(b"HTTP/1.1 400")
+    assert b"\r\nConnection: close\r\n" in top
     error = json.loads(data)["error"]
     assert "in time" in (error["message"] if way.v1 else error)
     assert (await gateway.record())["status"] == 400
@@ -246,3 +247,22 @@ async def test_expect_100_continue_is_answered(backend: ScriptedBackend, gateway
     )
     assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200")
     assert b'"done":true' in answer
+
+
+@each_dialect
+async def test_a_body_with_too_many_objects_and_lists_is_a_413(
+    backend: ScriptedBackend, gateway: Gateway, way: Way
+) -> None:
+    backend.play(stream())
+    whole = json.dumps(way.body).encode()[:-1]
+    for unit, count, status in (
+        (b"{},", MAX_CONTAINERS, 413),
+        (b"[],", MAX_CONTAINERS, 413),
+        (b"[],", MAX_CONTAINERS - 100, 200),
+    ):
+        body = whole + b',"x":[' + unit * count + b"0]}"
+        reply = await gateway.ask(way.path, body)
+        assert reply.status == status
+        if status == 413:
+            assert str(MAX_CONTAINERS) in way.error(reply)["message"]
+    assert len(backend.calls) == 1

@@ -1,3 +1,4 @@
+from aiohttp import web
 from pytest_aiohttp.plugin import AiohttpClient, AiohttpServer
 
 from gateway.handlers.root import RootHandler
@@ -40,3 +41,16 @@ async def test_without_a_key_where_one_is_wanted_the_root_is_text_alone(aiohttp_
     client = await aiohttp_client(build(RootHandler("1.2.3").register, api_keys=[API_KEY]))
     assert await (await client.get("/", headers=JSON)).text() == "Ollama is running"
     assert "version" in await (await client.get("/", headers={**JSON, **WITH_KEY})).json()
+
+
+async def test_where_there_is_a_page_it_is_for_who_names_html_and_for_nobody_else(
+    aiohttp_client: AiohttpClient,
+) -> None:
+    async def page(request: web.Request) -> web.Response:
+        return web.Response(text="<p>", content_type="text/html")
+
+    client = await aiohttp_client(build(RootHandler("1.2.3", page).register))
+    assert await (await client.get("/", headers={"Accept": "text/html,*/*;q=0.8"})).text() == "<p>"
+    for accept in ("*/*", "text/*", "application/json, text/plain"):
+        assert await (await client.get("/", headers={"Accept": accept})).text() == "Ollama is running"
+    assert "version" in await (await client.get("/", headers=JSON)).json()

@@ -11,8 +11,9 @@ from pydantic import SecretStr
 from gateway.exchange import Dialect
 from gateway.handlers.routing import RouteTable
 from gateway.handlers.unmatched import register_unmatched
+from gateway.keys.store import KeyStore
 from gateway.middlewares.access_log import access_log_middleware
-from gateway.middlewares.authentication import authentication_middleware
+from gateway.middlewares.authentication import AddressOf, authentication_middleware, peer_address
 from gateway.middlewares.cors import OriginPolicy, install_cors
 from gateway.middlewares.errors import error_middleware
 from gateway.middlewares.headers import set_answer_headers
@@ -21,6 +22,7 @@ from gateway.middlewares.origin import origin_middleware
 from gateway.middlewares.request_id import request_id_middleware
 from gateway.middlewares.size_limit import size_limit_middleware
 from gateway.telemetry.metrics import METRICS, Metrics
+from gateway.telemetry.recent import Recent
 
 MAX_BYTES = 1000
 
@@ -30,6 +32,12 @@ def build(
     api_keys: Sequence[str] = (),
     origins: Sequence[str] | None = None,
     listen_host: str = "127.0.0.1",
+    admin_key: str | None = None,
+    keys: KeyStore | None = None,
+    address: AddressOf = peer_address,
+    detail: str = "normal",
+    per_second: int = 0,
+    recent: Recent | None = None,
 ) -> web.Application:
     """Return an application with the routes that `register` adds. Configure logging before."""
     metrics = Metrics("1.2.3")
@@ -37,11 +45,16 @@ def build(
     app = web.Application(
         middlewares=[
             request_id_middleware,
-            access_log_middleware(),
-            metrics_middleware(metrics),
+            access_log_middleware(detail=detail, per_second=per_second),
+            metrics_middleware(metrics, recent),
             error_middleware,
             origin_middleware(policy, listen_host),
-            authentication_middleware([SecretStr(key) for key in api_keys]),
+            authentication_middleware(
+                [SecretStr(key) for key in api_keys],
+                SecretStr(admin_key) if admin_key is not None else None,
+                keys=keys,
+                address=address,
+            ),
             size_limit_middleware(MAX_BYTES),
         ]
     )

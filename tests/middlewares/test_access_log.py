@@ -2,12 +2,14 @@ import asyncio
 from io import BytesIO
 from typing import Any
 
+import pytest
 from aiohttp import web
 from pytest_aiohttp.plugin import AiohttpClient, AiohttpServer
 
 from gateway.exchange import EXCHANGE, Dialect, Exchange
 from gateway.handlers.routing import RouteTable
-from gateway.middlewares.access_log import access_record
+from gateway.middlewares.access_log import Sampler, access_record
+from gateway.telemetry.logging import get_logger, set_level
 from tests.middlewares.application import answering, build, json_lines, raising
 from tests.telemetry.capture import captured_logging
 
@@ -27,27 +29,126 @@ async def test_a_request_is_one_line(aiohttp_client: AiohttpClient, log: BytesIO
     assert "error" not in line
 
 
-def test_the_line_says_all_that_is_known_of_an_inference() -> None:
-    exchange = Exchange(
+def inference() -> Exchange:
+    """Return all that can be known of a request."""
+    return Exchange(
         "req_1", "POST", route="/api/chat", started_ns=1_000_000, first_chunk_ns=3_500_000, model="llama3",
         backend="main", attempts=2, stream=True, prompt_tokens=5, completion_tokens=7, error_kind="backend",
+        retry_causes=["status_503"], trace_id="ab" * 16, reasoning_tokens=3, waited_ns=4_000_000, queued_ns=2_000_000,
+        translation_ns=500_000, backend_model="llama-3.1", facts={"messages": 1}, heartbeats=1, chunks=4,
+        received_bytes=77, delivery="live", key_name="alice", clock="idle", cache="miss",
     )  # fmt: skip
-    assert access_record(exchange, 502, 99, 11_000_000) == {
-        "request_id": "req_1",
-        "method": "POST",
-        "route": "/api/chat",
-        "status": 502,
-        "duration_ms": 10.0,
-        "ttfc_ms": 2.5,
-        "stream": True,
-        "bytes": 99,
-        "attempts": 2,
-        "model": "llama3",
-        "backend": "main",
-        "prompt_tokens": 5,
-        "completion_tokens": 7,
-        "error": "backend",
-    }
+
+
+MINIMAL = {
+    "request_id": "req_1",
+    "trace_id": "ab" * 16,
+    "method": "POST",
+    "route": "/api/chat",
+    "status": 502,
+    "duration_ms": 10.0,
+    "error": "backend",
+}
+NORMAL = {
+    **MINIMAL,
+    "stream": True,
+    "bytes": 99,
+    "attempts": 2,
+    "retries": ["status_503"],
+    "model": "llama3",
+    "backend": "main",
+    "key": "alice",
+    "queued_ms": 2.0,
+    "ttfc_ms": 2.5,
+    "clock": "idle",
+    "cache": "miss",
+    "prompt_tokens": 5,
+    "completion_tokens": 7,
+    "reasoning_tokens": 3,
+}
+VERBOSE = {
+    **NORMAL,
+    "dialect": "ollama",
+    "chunks": 4,
+    "heartbeats": 1,
+    "received_bytes": 77,
+    "overhead_ms": 4.0,
+    "translation_ms": 0.5,
+    "backend_model": "llama-3.1",
+    "delivery": "live",
+    "asked": {"messages": 1},
+}
+
+
+@pytest.mark.parametrize(("detail", "expected"), [("minimal", MINIMAL), ("normal", NORMAL), ("verbose", VERBOSE)])
+def test_the_line_says_as_much_of_an_inference_as_is_wanted(detail: str, expected: dict[str, object]) -> None:
+    assert access_record(inference(), 502, 99, 11_000_000, detail=detail) == expected
+
+
+async def test_only_the_verbose_line_wants_to_know_what_was_asked(aiohttp_client: AiohttpClient, log: BytesIO) -> None:
+    wants: list[bool] = []
+
+    def asks(routes: RouteTable) -> None:
+        async def answer(request: web.Request) -> web.Response:
+            await request.read()
+            wants.append(request[EXCHANGE].wants_facts)
+            return web.Response()
+
+        routes.add("POST", "/asks", answer, dialect=Dialect.OLLAMA)
+
+    for detail in ("minimal", "normal", "verbose"):
+        client = await aiohttp_client(build(asks, detail=detail))
+        await client.post("/asks", data=b"x" * 12)
+    assert wants == [False, False, True]
+    assert [line.get("request_bytes") for line in requests_in(log)] == [None, None, 12]
+
+
+def test_successes_are_left_out_over_the_bound_and_counted() -> None:
+    sampler = Sampler(2)
+    second_ns = 1_000_000_000
+    assert [sampler.lets_through(7 * second_ns + at) for at in range(5)] == [True, True, False, False, False]
+    assert sampler.lets_through(8 * second_ns)
+    assert (sampler.take(), sampler.take()) == (3, 0)
+    assert all(Sampler(0).lets_through(at) for at in range(1000))
+
+
+async def test_under_load_failures_are_logged_and_say_what_was_left_out(
+    aiohttp_client: AiohttpClient, log: BytesIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.middlewares.access_log.monotonic_ns", lambda: 5_000_000_000)
+    client = await aiohttp_client(build(answering(), raising(ValueError()), per_second=2))
+    for _ in range(6):
+        await client.get("/answers")
+    for _ in range(2):
+        await client.post("/fails")
+    lines = requests_in(log)
+    assert [line["route"] for line in lines] == ["/answers", "/answers", "/fails", "/fails"]
+    assert [line.get("left_out") for line in lines] == [None, None, 4, None]
+
+
+async def test_the_level_counts_that_is_set_when_the_request_ends(aiohttp_client: AiohttpClient, log: BytesIO) -> None:
+    client = await aiohttp_client(build(answering()))
+    set_level("ERROR")
+    await client.get("/answers")
+    assert requests_in(log) == []
+    set_level("INFO")
+    await client.get("/answers")
+    assert len(requests_in(log)) == 1
+
+
+async def test_what_is_logged_for_a_request_has_its_id(aiohttp_client: AiohttpClient, log: BytesIO) -> None:
+    def says(routes: RouteTable) -> None:
+        async def answer(request: web.Request) -> web.Response:
+            get_logger("pool").info("something")
+            return web.Response()
+
+        routes.add("GET", "/says", answer, dialect=Dialect.OLLAMA)
+
+    client = await aiohttp_client(build(says))
+    await client.get("/says", headers={"X-Request-ID": "mine"})
+    get_logger("pool").info("something")
+    said = [line for line in json_lines(log.getvalue()) if line["event"] == "something"]
+    assert [line.get("request_id") for line in said] == ["mine", None]
 
 
 async def test_paths_queries_and_headers_stay_out_of_the_line(aiohttp_client: AiohttpClient, log: BytesIO) -> None:

@@ -72,3 +72,10 @@ def test_an_asterisk_allows_all_and_an_empty_list_nobody() -> None:
     assert OriginPolicy(["*"]).allows("https://anything")
     assert OriginPolicy(["*"]).allows_all
     assert not OriginPolicy([]).allows("http://localhost")
+
+
+@pytest.mark.parametrize("text", ["a b", "a\tb", "a\nb", "a\x00b", "a\x7fb", "a\x85b", "a\u202eb", "\u00e4"])
+def test_a_wildcard_stands_for_no_text_that_an_answer_could_not_repeat(text: str) -> None:
+    policy = OriginPolicy(["https://*.example.com"])
+    assert policy.allows("https://a.example.com")
+    assert not policy.allows(f"https://{text}.example.com")

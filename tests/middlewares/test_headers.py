@@ -1,9 +1,13 @@
+import pytest
 from aiohttp import web
 from pytest_aiohttp.plugin import AiohttpClient, AiohttpServer
 
 from gateway.exchange import EXCHANGE, Dialect
 from gateway.handlers.routing import RouteTable
-from tests.middlewares.application import answering, build, talk
+from gateway.middlewares.headers import PAGE_POLICY, name_no_server
+from tests.middlewares.application import answering, build, raising, talk
+
+SECURITY = {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer"}
 
 
 def streams(routes: RouteTable) -> None:
@@ -41,3 +45,62 @@ async def test_an_answer_made_before_the_middlewares_is_left_in_peace(aiohttp_se
     answer = await talk(server.port or 0, request)
     assert answer.startswith(b"HTTP/1.1 417 ")
     assert b"server:" not in answer.lower()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "/streams", {}, 200),
+        ("GET", "/answers", {}, 200),
+        ("POST", "/fails", {}, 500),
+        ("GET", "/nowhere", {}, 404),
+        ("DELETE", "/answers", {}, 405),
+        ("GET", "/answers", {"Origin": "https://example.com"}, 403),
+        ("OPTIONS", "/answers", {"Origin": "http://localhost"}, 204),
+        ("GET", "/answers", {"Expect": "tea"}, 417),
+    ],
+)
+async def test_every_answer_carries_the_security_headers_once(
+    aiohttp_client: AiohttpClient, method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    client = await aiohttp_client(build(streams, answering(), raising(ValueError())))
+    response = await client.request(method, path, headers=headers)
+    assert response.status == status
+    for name, value in SECURITY.items():
+        assert response.headers.getall(name) == [value]
+
+
+def pages(routes: RouteTable) -> None:
+    async def page(request: web.Request) -> web.Response:
+        own = {"Content-Security-Policy": request.query["policy"]} if "policy" in request.query else None
+        return web.Response(text="<p>", content_type="text/html", headers=own)
+
+    routes.add("GET", "/page", page, dialect=Dialect.OLLAMA)
+
+
+async def test_a_page_has_a_policy_its_own_or_the_strict_one(aiohttp_client: AiohttpClient) -> None:
+    client = await aiohttp_client(build(pages, answering()))
+    strict = (await client.get("/page")).headers
+    assert strict["Content-Security-Policy"] == PAGE_POLICY
+    assert "default-src 'none'" in PAGE_POLICY
+    assert "frame-ancestors 'none'" in PAGE_POLICY
+    assert "unsafe" not in PAGE_POLICY
+    own = (await client.get("/page", params={"policy": "default-src 'self'"})).headers
+    assert own.getall("Content-Security-Policy") == ["default-src 'self'"]
+    assert "Content-Security-Policy" not in (await client.get("/answers")).headers
+
+
+async def test_the_answer_to_broken_http_is_like_the_others(aiohttp_server: AiohttpServer) -> None:
+    server = await aiohttp_server(build(answering()))
+    assert server.runner is not None
+    assert server.runner.server is not None
+    named = await talk(server.port or 0, b"nonsense\r\n\r\n")
+    name_no_server(server.runner.server)
+    nameless = await talk(server.port or 0, b"nonsense\r\n\r\n")
+    assert b"\r\nServer: " in named
+    assert nameless.startswith(b"HTTP/1.0 400 ")
+    assert b"\r\nServer:" not in nameless
+    for name, value in SECURITY.items():
+        assert f"\r\n{name}: {value}\r\n".encode() in nameless
+    served = b"GET /answers HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    assert (await talk(server.port or 0, served)).startswith(b"HTTP/1.1 200 ")

@@ -1,11 +1,14 @@
 import asyncio
+import json
 
 from aiohttp import web
 from pytest_aiohttp.plugin import AiohttpClient, AiohttpServer
 
-from gateway.exchange import Dialect
+from gateway.exchange import EXCHANGE, Dialect
 from gateway.handlers.routing import RouteTable
 from gateway.telemetry.metrics import METRICS
+from gateway.telemetry.recent import Recent
+from gateway.telemetry.waiting import waiting
 from tests.middlewares.application import answering, build, raising
 
 
@@ -28,6 +31,52 @@ async def test_unknown_paths_make_no_label_of_their_own(aiohttp_client: AiohttpC
     for number in range(5):
         await client.get(f"/made-up/{number}")
     assert list(app[METRICS].routes) == ["other"]
+
+
+async def test_bodies_are_measured_both_ways(aiohttp_client: AiohttpClient) -> None:
+    def echoes(routes: RouteTable) -> None:
+        async def echo(request: web.Request) -> web.Response:
+            return web.Response(body=await request.read())
+
+        routes.add("POST", "/echoes", echo, dialect=Dialect.OLLAMA)
+
+    app = build(echoes)
+    client = await aiohttp_client(app)
+    await client.post("/echoes", data=b"x" * 321)
+    metrics = app[METRICS]
+    assert (metrics.request_sizes.total, metrics.response_sizes.total) == (321, 321)
+
+
+async def test_a_slower_handler_shows_in_the_overhead(aiohttp_client: AiohttpClient) -> None:
+    def sleeps(routes: RouteTable) -> None:
+        async def sleep(request: web.Request) -> web.Response:
+            await asyncio.sleep(0.05)
+            return web.Response()
+
+        async def wait(request: web.Request) -> web.Response:
+            await waiting(request[EXCHANGE], asyncio.sleep(0.05))
+            return web.Response()
+
+        routes.add("GET", "/sleeps", sleep, dialect=Dialect.OLLAMA)
+        routes.add("GET", "/waits", wait, dialect=Dialect.OLLAMA)
+
+    app = build(sleeps)
+    client = await aiohttp_client(app)
+    for path in ("/sleeps", "/waits"):
+        await client.get(path)
+    own, others = (app[METRICS].routes[path] for path in ("/sleeps", "/waits"))
+    assert own.overheads.total >= 49e6
+    assert others.durations.total - others.overheads.total >= 49e6
+
+
+async def test_the_ring_keeps_a_request_and_not_its_key(aiohttp_client: AiohttpClient) -> None:
+    recent = Recent()
+    client = await aiohttp_client(build(answering(), recent=recent))
+    await client.get("/answers", headers={"Authorization": "Bearer own-key-of-a-client", "X-Request-ID": "mine"})
+    (exchange,) = recent
+    assert (exchange.request_id, exchange.status, exchange.client_key) == ("mine", 200, None)
+    assert exchange.ended_ns is not None
+    assert "own-key" not in json.dumps(recent.find("mine"))
 
 
 async def test_a_request_is_in_flight_until_its_client_leaves(aiohttp_server: AiohttpServer) -> None:

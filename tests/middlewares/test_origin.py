@@ -134,6 +134,7 @@ async def test_options_on_a_local_name_is_a_204_and_on_an_address_goes_on(aiohtt
         b"GET http://localhost:2/answers HTTP/1.1\r\nHost: localhost:1\r\n",
         b"GET http://localhost/answers HTTP/1.1\r\nHost: local host:x\r\n",
         b"POST /answers HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n",
+        b"POST /answers HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n",
     ],
 )
 @pytest.mark.parametrize("listen_host", ["127.0.0.1", "0.0.0.0"])

@@ -18,6 +18,7 @@ from gateway.backends import POOL
 from gateway.catalog import CATALOG
 from gateway.config import Config
 from gateway.exchange import EXCHANGE
+from gateway.middlewares.headers import name_no_server
 from gateway.server import runner_options
 from tests.support.backend import LONG_S, ScriptedBackend
 from tests.support.secrets import EVIDENCE
@@ -139,6 +140,8 @@ async def running_gateway(
         options["shutdown_timeout"] = 1.0
         runner = web.AppRunner(app, **options)
         await runner.setup()
+        assert runner.server is not None
+        name_no_server(runner.server)
         try:
             site = web.TCPSite(runner, "127.0.0.1", 0)
             await site.start()

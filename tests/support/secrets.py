@@ -10,6 +10,8 @@ BACKEND_KEY_IN_USE = "sk-proj-4f90d13a42aa7f6c9d2b"
 """OPENAI_API_KEY in the usual form."""
 GATEWAY_KEY = 'gateway-key-6fa459ea\\ee8a"3ca4'
 """One of API_KEYS, with characters that JSON escapes."""
+FILE_KEY = "sk-file-key-9b2d0c7e41f34a0a8d1c"
+"""A key of KEYS_FILE, where only its digest stands."""
 CLIENT_KEY = "client-key-16fd2706-8baf-433b"
 """A client's own key, to be passed on."""
 PASSWORD = "basic-password-886313e1-3b8a"
@@ -17,7 +19,7 @@ PASSWORD = "basic-password-886313e1-3b8a"
 PROMPT = "the-prompt-of-somebody-7d444840"
 """What a client says: no key, but nothing for logs and metrics either."""
 
-SECRETS = (BACKEND_KEY, BACKEND_KEY_IN_USE, GATEWAY_KEY, CLIENT_KEY, PASSWORD)
+SECRETS = (BACKEND_KEY, BACKEND_KEY_IN_USE, GATEWAY_KEY, FILE_KEY, CLIENT_KEY, PASSWORD)
 NOT_FOR_LOGS = (*SECRETS, PROMPT)
 
 

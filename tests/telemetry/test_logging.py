@@ -1,5 +1,6 @@
 import json
 import logging
+import re
 from datetime import datetime, timedelta
 from io import BytesIO, TextIOWrapper
 
@@ -8,7 +9,17 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
 
-from gateway.telemetry.logging import bound_logger, configure_logging, get_logger
+from gateway.exchange import Exchange
+from gateway.telemetry.logging import (
+    CURRENT,
+    bound_logger,
+    configure_logging,
+    current_level,
+    get_logger,
+    is_logged,
+    set_level,
+    toggle_debug,
+)
 from tests.telemetry.capture import captured_logging
 
 SECRET = 'hunter2"\\hunter2'
@@ -29,7 +40,6 @@ def test_an_event_is_one_json_line_with_time_level_component_and_values() -> Non
 def test_events_below_the_level_are_not_written() -> None:
     with captured_logging("WARNING") as stream:
         get_logger("a").info("quiet")
-        bound_logger("a").info("quiet")
         get_logger("a").warning("loud")
     assert [line["event"] for line in lines_of(stream)] == ["loud"]
 
@@ -145,3 +155,94 @@ def test_configuring_twice_writes_each_library_record_once() -> None:
         logging.getLogger("aiohttp").error("once")
     assert len(lines_of(stream)) == 1
     assert not structlog.is_configured()
+
+
+# The level
+
+
+def test_the_level_can_be_changed_while_the_process_runs() -> None:
+    with captured_logging("INFO") as stream:
+        log = get_logger("a")
+        log.debug("one")
+        set_level("debug")
+        log.debug("two")
+        set_level("ERROR")
+        log.warning("three")
+        logging.getLogger("library").warning("four")
+    assert [line["event"] for line in lines_of(stream)] == ["two"]
+
+
+def test_debug_is_switched_on_and_off() -> None:
+    with captured_logging("WARNING"):
+        assert (current_level(), is_logged(logging.INFO)) == ("WARNING", False)
+        assert (toggle_debug(), current_level(), is_logged(logging.INFO)) == ("DEBUG", "DEBUG", True)
+        assert (toggle_debug(), current_level()) == ("WARNING", "WARNING")
+    with captured_logging("DEBUG"):
+        assert (toggle_debug(), toggle_debug()) == ("INFO", "DEBUG")
+
+
+def test_a_logger_of_frequent_events_writes_whatever_the_level_was_when_it_was_made() -> None:
+    with captured_logging("ERROR") as stream:
+        log = bound_logger("access")
+        set_level("INFO")
+        log.info("seen")
+    (line,) = lines_of(stream)
+    assert (line["event"], line["component"]) == ("seen", "access")
+
+
+# Of which request
+
+
+def test_every_line_that_is_written_for_a_request_has_its_ids() -> None:
+    token = CURRENT.set(Exchange("req_1", "GET", trace_id="ab" * 16))
+    try:
+        with captured_logging("INFO") as stream:
+            get_logger("a").info("ours")
+            logging.getLogger("library").warning("theirs")
+            get_logger("a").info("its own", request_id="other")
+    finally:
+        CURRENT.reset(token)
+    with captured_logging("INFO") as after:
+        get_logger("a").info("later")
+    ids = [(line["request_id"], line["trace_id"]) for line in lines_of(stream)]
+    assert ids == [("req_1", "ab" * 16), ("req_1", "ab" * 16), ("other", "ab" * 16)]
+    assert "request_id" not in lines_of(after)[0]
+
+
+# On a terminal
+
+
+class Terminal(BytesIO):
+    """Takes bytes, and says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
+
+
+def on_terminal(*secrets: str, **fields: object) -> str:
+    """Return the line that a terminal gets."""
+    terminal = Terminal()
+    with captured_logging("INFO"):
+        configure_logging("INFO", terminal, secrets)
+        get_logger("a").warning("what happened", **fields)
+    return terminal.getvalue().decode()
+
+
+def test_a_terminal_gets_lines_for_people() -> None:
+    line = on_terminal(status=200, model="llama3:8b", causes=["a", "b"], said='with "quotes"')
+    assert re.fullmatch(
+        r'\d\d:\d\d:\d\d\.\d{3} warning  what happened status=200 model=llama3:8b causes=\["a","b"\] '
+        r'said="with \\"quotes\\""\n',
+        line,
+    )
+
+
+def test_a_value_can_neither_end_a_terminals_line_nor_command_the_terminal() -> None:
+    line = on_terminal(model="x\nforged status=1 \x1b[31m\x9b\u202e\ud800")
+    assert line.count("\n") == 1
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", line)
+
+
+def test_secrets_are_masked_on_a_terminal_too() -> None:
+    assert "hidden-secret" not in on_terminal("hidden-secret", model="hidden-secret", texts=["hidden-secret"])

@@ -55,6 +55,63 @@ annotations:
 {{- end -}}
 {{- end -}}
 
+{{/* Secret with the backends file; empty where there is none. */}}
+{{- define "gateway.backendsName" -}}
+{{- if .Values.backends.existingSecret -}}
+{{- .Values.backends.existingSecret -}}
+{{- else if .Values.backends.file -}}
+{{- printf "%s-backends" (include "gateway.fullname" .) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* How clients speak to the pods. */}}
+{{- define "gateway.scheme" -}}
+{{- ternary "https" "http" (not (empty (or .Values.tls.existingSecret .Values.settings.TLS_CERT_FILE))) -}}
+{{- end -}}
+
+{{/* Seconds from the signal to the end: SHUTDOWN_GRACE, and what the argument adds. */}}
+{{- define "gateway.stopSeconds" -}}
+{{- add (index . 0).Values.preStopSleepSeconds (ceil (index . 0).Values.settings.SHUTDOWN_GRACE) (index . 1) -}}
+{{- end -}}
+
+{{/* Where the files below come from: one volume for all of them. Keys are for the pod's group alone. */}}
+{{- define "gateway.files" -}}
+{{- with include "gateway.mappingName" . }}
+- configMap:
+    name: {{ . }}
+    items:
+      - key: {{ $.Values.modelMapping.key }}
+        path: model_mapping.json
+{{- end }}
+{{- with include "gateway.backendsName" . }}
+- secret:
+    name: {{ . }}
+    items:
+      - key: {{ $.Values.backends.key }}
+        path: backends.yaml
+        mode: 0440
+{{- end }}
+{{- with .Values.keysFile.existingSecret }}
+- secret:
+    name: {{ . }}
+    items:
+      - key: {{ $.Values.keysFile.key }}
+        path: keys.json
+        mode: 0440
+{{- end }}
+{{- with .Values.tls.existingSecret }}
+- secret:
+    name: {{ . }}
+    items:
+      - key: {{ $.Values.tls.certKey }}
+        path: tls.crt
+        mode: 0440
+      - key: {{ $.Values.tls.keyKey }}
+        path: tls.key
+        mode: 0440
+{{- end }}
+{{- end -}}
+
 {{/* A setting as text. JSON writes large numbers without an exponent. */}}
 {{- define "gateway.settingText" -}}
 {{- if kindIs "slice" . }}{{ join "," . }}{{ else if kindIs "string" . }}{{ . }}{{ else }}{{ toJson . }}{{ end -}}
@@ -62,7 +119,7 @@ annotations:
 
 {{/* What the schema cannot say. */}}
 {{- define "gateway.checks" -}}
-{{- if not (or .Values.demo .Values.settings.OPENAI_API_BASE_URL .Values.settings.BACKENDS_FILE .Values.extraEnv .Values.extraEnvFrom) -}}
+{{- if not (or .Values.demo .Values.settings.OPENAI_API_BASE_URL .Values.settings.BACKENDS_FILE (include "gateway.backendsName" .) .Values.extraEnv .Values.extraEnvFrom) -}}
 {{- fail "settings.OPENAI_API_BASE_URL is not set: where is the backend? (demo: true tries the chart without one)" -}}
 {{- end -}}
 {{- if and (include "gateway.mappingName" .) .Values.settings.MODEL_MAPPING_FILE -}}
@@ -71,12 +128,27 @@ annotations:
 {{- if and .Values.modelMapping.existingConfigMap .Values.modelMapping.entries -}}
 {{- fail "modelMapping.entries and modelMapping.existingConfigMap are both set: one of them has the mapping" -}}
 {{- end -}}
-{{- if and .Values.secrets.existingSecret (or .Values.secrets.OPENAI_API_KEY .Values.secrets.API_KEYS .Values.secrets.ADMIN_KEY .Values.secrets.CACHE_URL) -}}
+{{- if and (include "gateway.backendsName" .) .Values.settings.BACKENDS_FILE -}}
+{{- fail "backends and settings.BACKENDS_FILE are both set: one of them names the backends" -}}
+{{- end -}}
+{{- if and .Values.backends.existingSecret .Values.backends.file -}}
+{{- fail "backends.file and backends.existingSecret are both set: one of them has the backends" -}}
+{{- end -}}
+{{- if and .Values.keysFile.existingSecret .Values.settings.KEYS_FILE -}}
+{{- fail "keysFile.existingSecret and settings.KEYS_FILE are both set: one of them names the keys" -}}
+{{- end -}}
+{{- if and .Values.tls.existingSecret (or .Values.settings.TLS_CERT_FILE .Values.settings.TLS_KEY_FILE) -}}
+{{- fail "tls.existingSecret is set, and settings.TLS_CERT_FILE or TLS_KEY_FILE as well: one of them names the certificate" -}}
+{{- end -}}
+{{- if ne (empty .Values.settings.TLS_CERT_FILE) (empty .Values.settings.TLS_KEY_FILE) -}}
+{{- fail "settings.TLS_CERT_FILE and settings.TLS_KEY_FILE go together: one of them is not set" -}}
+{{- end -}}
+{{- if and .Values.secrets.existingSecret (or .Values.secrets.OPENAI_API_KEY .Values.secrets.API_KEYS .Values.secrets.ADMIN_KEY .Values.secrets.CACHE_URL .Values.secrets.REDIS_URL) -}}
 {{- fail "secrets.existingSecret is set, and so keys beside it would not count" -}}
 {{- end -}}
-{{- $least := add .Values.preStopSleepSeconds 35 -}}
-{{- if lt (int64 .Values.terminationGracePeriodSeconds) $least -}}
-{{- fail (printf "terminationGracePeriodSeconds cuts running requests off: at least %d with this preStopSleepSeconds" $least) -}}
+{{- $least := include "gateway.stopSeconds" (list . 5) -}}
+{{- if and (not (kindIs "invalid" .Values.terminationGracePeriodSeconds)) (lt (int64 .Values.terminationGracePeriodSeconds) (int64 $least)) -}}
+{{- fail (printf "terminationGracePeriodSeconds cuts running requests off: at least %s with this SHUTDOWN_GRACE and preStopSleepSeconds" $least) -}}
 {{- end -}}
 {{- if and (kindIs "invalid" .Values.podDisruptionBudget.minAvailable) (kindIs "invalid" .Values.podDisruptionBudget.maxUnavailable) -}}
 {{- fail "podDisruptionBudget wants minAvailable or maxUnavailable" -}}
@@ -86,13 +158,27 @@ annotations:
 {{- end -}}
 {{- end -}}
 
-{{/* Environment beside the ConfigMap: the mapping file, the keys (each by its name: no other entry of a Secret gets in), more. */}}
+{{/* Environment beside the ConfigMap: the files, the keys (each by its name: no other entry of a Secret gets in), more. */}}
 {{- define "gateway.env" -}}
 {{- if include "gateway.mappingName" . }}
 - name: MODEL_MAPPING_FILE
   value: /etc/ollama-openai-proxy/model_mapping.json
 {{- end }}
-{{- range $name := list "OPENAI_API_KEY" "API_KEYS" "ADMIN_KEY" "CACHE_URL" }}
+{{- if include "gateway.backendsName" . }}
+- name: BACKENDS_FILE
+  value: /etc/ollama-openai-proxy/backends.yaml
+{{- end }}
+{{- if .Values.keysFile.existingSecret }}
+- name: KEYS_FILE
+  value: /etc/ollama-openai-proxy/keys.json
+{{- end }}
+{{- if .Values.tls.existingSecret }}
+- name: TLS_CERT_FILE
+  value: /etc/ollama-openai-proxy/tls.crt
+- name: TLS_KEY_FILE
+  value: /etc/ollama-openai-proxy/tls.key
+{{- end }}
+{{- range $name := list "OPENAI_API_KEY" "API_KEYS" "ADMIN_KEY" "CACHE_URL" "REDIS_URL" }}
 {{- $existing := $.Values.secrets.existingSecret }}
 {{- $key := ternary (get $.Values.secrets.existingSecretKeys $name) (ternary $name "" (not (empty (get $.Values.secrets $name)))) (not (empty $existing)) }}
 {{- if $key }}

@@ -1,0 +1,1 @@
+"""The codecs alone, timed by pytest-benchmark: `python -m pytest benchmarks/micro`."""

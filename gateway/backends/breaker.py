@@ -1,0 +1,168 @@
+"""Breakers: a backend that keeps failing at a model is left alone for a while, then tried with one request."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from time import monotonic
+
+from gateway.telemetry.logging import get_logger
+
+IN_A_ROW = 5
+"""So many failures one after the other open a breaker."""
+WINDOW = 20
+MOST_FAILED = 0.5
+"""Or this share of the last `WINDOW` answers."""
+SHORTEST_S = 1.0
+LONGEST_S = 15.0
+"""How long it stays open: doubles with every probe that fails."""
+MAX_BREAKERS = 2048
+
+_log = get_logger("breaker")
+
+
+class State(StrEnum):
+    """Closed: all requests pass. Open: none. Half open: one, and the others wait for what becomes of it."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+class Breaker:
+    """What the last answers of one backend for one model tell. Times are seconds of the clock that is passed in."""
+
+    __slots__ = ("_failed", "_in_a_row", "_opened", "_probing_until_s", "open_until_s", "state")
+
+    def __init__(self) -> None:
+        self.state = State.CLOSED
+        self.open_until_s = 0.0
+        self._failed = 0  # one bit for each of the last answers, set where it failed
+        self._in_a_row = 0
+        self._opened = 0
+        self._probing_until_s = 0.0
+
+    def blocks(self, now_s: float) -> bool:
+        """Tell whether a request should rather go elsewhere."""
+        if self.state is State.CLOSED:
+            return False
+        return now_s < self.open_until_s or (self.state is State.HALF_OPEN and now_s < self._probing_until_s)
+
+    def asked(self, now_s: float, longest_s: float) -> None:
+        """Note that a request goes there: after the time of an open breaker it is the probe, for `longest_s`."""
+        if self.state is not State.CLOSED and now_s >= self.open_until_s:
+            self.state = State.HALF_OPEN
+            self._probing_until_s = now_s + longest_s
+
+    def left(self) -> None:
+        """Note that a request told nothing: its client left, or it was refused for what it asked."""
+        self._probing_until_s = 0.0
+
+    def succeeded(self) -> bool:
+        """Note a good answer; return whether the breaker was open before."""
+        self._failed = self._failed << 1 & (1 << WINDOW) - 1
+        self._in_a_row = 0
+        if self.state is State.CLOSED:
+            return False
+        self.state = State.CLOSED
+        self._failed = self._opened = 0
+        return True
+
+    def failed(self, now_s: float) -> bool:
+        """Note a failure; return whether the breaker opened because of it."""
+        self._failed = (self._failed << 1 | 1) & (1 << WINDOW) - 1
+        self._in_a_row += 1
+        if self.state is State.OPEN and now_s < self.open_until_s:
+            return False  # of a request that was under way before
+        often = self._failed.bit_count() >= MOST_FAILED * WINDOW
+        if self.state is State.CLOSED and self._in_a_row < IN_A_ROW and not often:
+            return False
+        self.state = State.OPEN
+        self.open_until_s = now_s + min(LONGEST_S, SHORTEST_S * 2.0 ** min(self._opened, 10))
+        self._opened += 1
+        self._probing_until_s = 0.0
+        return True
+
+
+class Breakers:
+    """The breakers of all backends and models, the latest `MAX_BREAKERS` of those that were ever needed.
+
+    A breaker comes into being with the first failure: a healthy place costs one look into a dictionary.
+    `on_change` is told (backend, model, state).
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = monotonic,
+        on_change: Callable[[str, str, State], None] | None = None,
+    ) -> None:
+        self._clock = clock
+        self._on_change = on_change
+        self._breakers: OrderedDict[tuple[str, str], Breaker] = OrderedDict()
+
+    def blocks(self, backend: str, model: str) -> bool:
+        """Tell whether a request should rather go elsewhere."""
+        breaker = self._breakers.get((backend, model))
+        return breaker is not None and breaker.blocks(self._clock())
+
+    def opens_again_s(self, backend: str, model: str) -> float:
+        """Return when the place can be probed, for choosing the one that has waited longest."""
+        breaker = self._breakers.get((backend, model))
+        return breaker.open_until_s if breaker is not None else 0.0
+
+    def asked(self, backend: str, model: str, longest_s: float) -> None:
+        """Note that a request goes there, and that it is over after `longest_s` at most."""
+        if self._breakers and (breaker := self._breakers.get((backend, model))) is not None:
+            breaker.asked(self._clock(), longest_s)
+
+    def left(self, backend: str, model: str) -> None:
+        """Note that a request told nothing about the place."""
+        if (breaker := self._breakers.get((backend, model))) is not None:
+            breaker.left()
+
+    def began(self, backend: str, model: str) -> None:
+        """Note that an answer began well: enough for a probe, and no more than that."""
+        breaker = self._breakers.get((backend, model)) if self._breakers else None
+        if breaker is not None and breaker.state is not State.CLOSED and breaker.succeeded():
+            self._tell(backend, model, breaker)
+
+    def succeeded(self, backend: str, model: str) -> None:
+        """Note a good answer, read to its end."""
+        if self._breakers and (breaker := self._breakers.get((backend, model))) is not None and breaker.succeeded():
+            self._tell(backend, model, breaker)
+
+    def failed(self, backend: str, model: str) -> None:
+        """Note a failure."""
+        key = backend, model
+        breaker = self._breakers.get(key)
+        if breaker is None:
+            breaker = self._breakers[key] = Breaker()
+            if len(self._breakers) > MAX_BREAKERS:
+                self._breakers.popitem(last=False)
+        self._breakers.move_to_end(key)
+        if breaker.failed(self._clock()):
+            self._tell(backend, model, breaker)
+
+    def recovered(self, backend: str) -> None:
+        """Let the places of a backend be probed at once: it answers again."""
+        now_s = self._clock()
+        for (name, _), breaker in self._breakers.items():
+            if name == backend:
+                breaker.open_until_s = min(breaker.open_until_s, now_s)
+
+    def not_closed(self) -> Iterator[tuple[str, str, State]]:
+        """Yield (backend, model, state) of every breaker that is open or half open."""
+        now_s = self._clock()
+        for (backend, model), breaker in self._breakers.items():
+            if breaker.state is not State.CLOSED:
+                yield backend, model, State.OPEN if now_s < breaker.open_until_s else State.HALF_OPEN
+
+    def keep(self, backends: set[str]) -> None:
+        """Forget the breakers of all backends but these."""
+        for key in [key for key in self._breakers if key[0] not in backends]:
+            del self._breakers[key]
+
+    def _tell(self, backend: str, model: str, breaker: Breaker) -> None:
+        left_s = max(0.0, breaker.open_until_s - self._clock())
+        _log.warning("breaker", backend=backend, model=model, state=breaker.state, open_s=round(left_s, 3))
+        if self._on_change is not None:
+            self._on_change(backend, model, breaker.state)

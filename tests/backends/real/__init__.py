@@ -1,0 +1,1 @@
+"""Real servers behind the gateway: scripts that install and start them, and what each can do."""
