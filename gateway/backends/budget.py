@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from time import monotonic
 
-SHARE = 0.1
-"""Repetitions among the requests of a window."""
+SHARE = 0.095
+"""Repetitions for each request of a window: a little below a tenth, so that none is seen over any stretch of time."""
 LEAST_PER_S = 3.0
 """What is allowed where there are too few requests for a share to mean anything."""
 WINDOW_S = 10

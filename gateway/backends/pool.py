@@ -141,7 +141,7 @@ class Pool:
             ordered,
             max_retries=self._max_retries,
             last=ejected,
-            may_repeat=lambda target: backends[target.backend].budget.spend(),
+            may_repeat=lambda target: self._may_repeat(backends[target.backend], target),
         )
         while True:
             target, pause = walk.next()
@@ -158,6 +158,10 @@ class Pool:
                     exchange.clock = blame.clock if isinstance(blame, UpstreamTimeoutError) else None
                     raise self._final(blame, question) from None
                 exchange.retry_causes.append(cause)
+
+    def _may_repeat(self, backend: Backend, target: Target) -> bool:
+        """Tell whether a place that failed may be asked once more: it still counts as able, and has budget left."""
+        return not self.breakers.blocks(backend.name, target.model) and backend.budget.spend()
 
     async def _visit(
         self, exchange: Exchange, backend: Backend, target: Target, question: Question, walk: Walk

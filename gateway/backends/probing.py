@@ -105,7 +105,8 @@ class Prober:
         if error is None or self._asks_for_a_key(error):
             self._good_at_s = now_s
             self.status = HealthState.HEALTHY
-            if self._on_answer is not None:
+            # Only where it was away: what lists its models well may fail at answering all the same.
+            if self._on_answer is not None and before[0] is not HealthState.HEALTHY:
                 self._on_answer(self._backend_name)
         elif reached or (self._good_at_s is not None and now_s - self._good_at_s <= REMEMBERED_S):
             self.status = HealthState.DEGRADED
