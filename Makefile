@@ -109,17 +109,19 @@ lint: $(DEV_STAMP) ## check style, types and imports, and look for unsafe code a
 	@echo "bandit" && log=$$($(PY) -m bandit --quiet --recursive gateway docker setup.py 2>&1) || { echo "$$log"; exit 1; }
 	@echo "detect-secrets" && $(PY) -m tests.security.secret_scan
 
-# Two halves side by side, each with a file of its own for its coverage: they take about as long, and most of it is waiting.
-HALF = tests/backends tests/catalog tests/codecs tests/handlers tests/middlewares
-FAST = $(PY) -m pytest -q -m "not slow and not deploy" --cov --cov-report=
+# Three parts side by side, each with a file of its own for its coverage: they take about as long, most of it waiting.
+PART_1 = tests/backends tests/catalog tests/handlers tests/middlewares tests/web
+PART_2 = tests/codecs tests/conformance tests/golden tests/demo tests/e2e tests/security tests/doctor tests/keys
+PART_3 = tests $(PART_1:%=--ignore=%) $(PART_2:%=--ignore=%)
+PART = COVERAGE_FILE=.coverage.part$(1) $(PY) -m pytest -q -m "not slow and not deploy" --cov --cov-report= $(PART_$(1))
 
 test: lint ## lint, then all tests but the slow ones, with coverage (at most 5 minutes)
 	@echo "pytest"
 	@$(CLEAN_ENVIRONMENT); rm -f .coverage .coverage.*; \
-	COVERAGE_FILE=.coverage.half $(FAST) $(HALF) >.pytest.half.log 2>&1 & half=$$!; \
-	COVERAGE_FILE=.coverage.rest $(FAST) tests $(HALF:%=--ignore=%); rest=$$?; \
-	wait $$half; half=$$?; cat .pytest.half.log; [ $$rest = 0 ] && [ $$half = 0 ]
-	@$(PY) -m coverage combine --quiet .coverage.half .coverage.rest
+	{ $(call PART,1) >.pytest.1.log 2>&1; } & first=$$!; { $(call PART,2) >.pytest.2.log 2>&1; } & second=$$!; \
+	$(call PART,3); third=$$?; wait $$first; first=$$?; wait $$second; second=$$?; \
+	cat .pytest.1.log .pytest.2.log; [ $$first = 0 ] && [ $$second = 0 ] && [ $$third = 0 ]
+	@$(PY) -m coverage combine --quiet .coverage.part1 .coverage.part2 .coverage.part3
 	@echo "coverage: codecs 95 %, all 90 %"
 	@$(call GATE,95,gateway/codecs/*)
 	@$(call GATE,90,gateway/*)
