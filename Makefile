@@ -169,8 +169,9 @@ format: $(DEV_STAMP) ## repair style where a tool can
 	@$(PY) -m ruff check --quiet --fix-only .
 	@$(PY) -m ruff format .
 
+# Extras stay in the locks: without them older pips take the newest `coverage[toml]` for another package than `coverage==...`.
 LOCK = $(PY) -m uv pip compile --quiet --universal --python-version 3.12 --python $(PY) --no-python-downloads --no-build \
-	--generate-hashes --custom-compile-command "make lock"
+	--generate-hashes --no-strip-extras --custom-compile-command "make lock"
 
 # What the tests' servers are made of: their own versions are in requirements/*.in.
 SERVERS := tests/backends/real/requirements

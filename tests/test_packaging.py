@@ -48,6 +48,7 @@ def pins(lock: str) -> dict[str, Pin]:
         if entry := line.partition("#")[0].strip():
             requirement, *hashes = entry.split(" --hash=sha256:")
             name, _, version = requirement.partition(";")[0].partition("==")
+            name = name.partition("[")[0]
             found[canonicalize_name(name)] = Pin(Version(version), requirement.partition(";")[2].strip(), len(hashes))
     return found
 
