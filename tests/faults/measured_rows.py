@@ -44,7 +44,7 @@ async def measure(rows: Sequence[int], profile: Profile, report: Report) -> None
         with TemporaryDirectory() as folder:
             async with untrusted_server(Path(folder)) as port:
                 more = [NARROW, NOWHERE, with_port(UNTRUSTED, port)]
-                async with bench(profile, more, WRITE_TIMEOUT="3") as running:
+                async with bench(profile, more, WRITE_TIMEOUT="10") as running:
                     for row in shared:
                         report(await SHARED[row](running))
     for row in rows:
