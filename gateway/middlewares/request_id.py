@@ -1,4 +1,4 @@
-"""Makes the exchange of a request: its id, its route's label and dialect, its Cache-Control."""
+"""Makes the exchange of a request: its id and that of its trace, its route's label and dialect, its Cache-Control."""
 
 import os
 import re
@@ -9,7 +9,24 @@ from aiohttp.typedefs import Handler
 from gateway.exchange import EXCHANGE, ROUTES, Exchange
 
 REQUEST_ID_HEADER = "X-Request-ID"
+TRACE_HEADER = "traceparent"
 _sane = re.compile(r"[A-Za-z0-9._:-]{1,128}").fullmatch
+
+
+_traceparent = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?"
+).fullmatch
+
+
+def trace_id(traceparent: str) -> str | None:
+    """Return the trace that a client's request belongs to, 32 hex digits, None for what is no such header.
+
+    W3C Trace Context, section 3.2: a later version may add fields, version 00 may not.
+    """
+    found = _traceparent(traceparent)
+    if found is None or (found[2] is not None and traceparent.startswith("00")):
+        return None
+    return found[1]
 
 
 def new_request_id() -> str:
@@ -25,6 +42,8 @@ async def request_id_middleware(request: web.Request, handler: Handler) -> web.S
     exchange = Exchange(request_id, request.method)
     if hdrs.CACHE_CONTROL in request.headers:
         exchange.cache_control = ",".join(request.headers.getall(hdrs.CACHE_CONTROL))
+    if TRACE_HEADER in request.headers:
+        exchange.trace_id = trace_id(request.headers[TRACE_HEADER])
     info = request.app[ROUTES].get(request.match_info.route)
     if info is not None:
         exchange.route = info.label

@@ -6,6 +6,7 @@ from pytest_aiohttp.plugin import AiohttpClient
 
 from gateway.exchange import EXCHANGE, Dialect
 from gateway.handlers.routing import RouteTable
+from gateway.middlewares.request_id import trace_id
 from tests.middlewares.application import build
 
 MADE = re.compile(r"req_[0-9a-f]{24}")
@@ -51,3 +52,47 @@ async def test_an_unknown_path_gets_an_id_too(aiohttp_client: AiohttpClient) -> 
     client = await aiohttp_client(build())
     response = await client.get("/nowhere")
     assert MADE.fullmatch(response.headers["X-Request-ID"])
+
+
+TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+
+async def test_the_trace_of_a_client_is_noted(aiohttp_client: AiohttpClient) -> None:
+    def shows_trace(routes: RouteTable) -> None:
+        async def show(request: web.Request) -> web.Response:
+            return web.json_response(request[EXCHANGE].trace_id)
+
+        routes.add("GET", "/v1/trace", show, dialect=Dialect.OPENAI)
+
+    client = await aiohttp_client(build(shows_trace))
+    traced = await client.get("/v1/trace", headers={"traceparent": f"00-{TRACE}-{SPAN}-01"})
+    assert await traced.json() == TRACE
+    assert await (await client.get("/v1/trace")).json() is None
+
+
+@pytest.mark.parametrize("rest", ["-01", "-00"])
+def test_a_trace_is_that_of_its_header(rest: str) -> None:
+    assert trace_id(f"00-{TRACE}-{SPAN}{rest}") == TRACE
+
+
+def test_a_later_version_may_have_more_fields() -> None:
+    assert trace_id(f"01-{TRACE}-{SPAN}-01-more") == TRACE
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "x",
+        TRACE,
+        f"00-{TRACE}-{SPAN}",
+        f"00-{TRACE}-{SPAN}-01-more",
+        f"ff-{TRACE}-{SPAN}-01",
+        f"00-{TRACE.upper()}-{SPAN}-01",
+        f"00-{'0' * 32}-{SPAN}-01",
+        f"00-{TRACE}-{'0' * 16}-01",
+        f"00-{TRACE}-{SPAN}-01\n",
+    ],
+)
+def test_what_is_no_traceparent_names_no_trace(header: str) -> None:
+    assert trace_id(header) is None
