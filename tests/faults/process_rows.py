@@ -6,7 +6,6 @@ import time
 
 import psutil
 
-from gateway.backends.budget import LEAST_PER_S, WINDOW_S
 from tests.faults.asking import LIVE_WAYS, SIX_WAYS, Outcome, Seen
 from tests.faults.bench import LONG_S, MEGABYTE, Bench, Connection, MemoryWatch, anonymous_bytes, bench, connected
 from tests.faults.judging import Verdict
@@ -105,14 +104,12 @@ async def storm(profile: Profile) -> Measured:
     ):
         # A gateway for each: one storm would leave the next what it did not use of its budget.
         async with bench(profile) as running:
-            began_s = time.monotonic()
             offered = await at_a_rate(running.url, way, model, profile.storm_rps, profile.storm_s / 2)
-            took_s = time.monotonic() - began_s
             attempts = len(running.backend.attempts)
             seen = await running.asking.ask(way, f"00-fine.{way.name}", LONG_S)
         ratio = attempts / offered.requests
         measured.numbers[f"attempts per request, {name}"] = round(ratio, 3)
-        if attempts > offered.requests + _allowed(offered.requests, took_s):
+        if ratio > MOST_ATTEMPTS:
             measured.notes.append(f"{name}: {ratio:.2f} attempts for each request")
         if odd := {status: count for status, count in offered.statuses.items() if status != 503}:
             measured.notes.append(f"{name}: other statuses than 503: {odd}")
@@ -120,11 +117,6 @@ async def storm(profile: Profile) -> Measured:
             measured.notes.append(f"the next call: {seen.outcome} {seen.error}")
     measured.numbers |= {"requests a second": profile.storm_rps, "seconds": profile.storm_s}
     return _judged(measured)
-
-
-def _allowed(requests: int, took_s: float) -> float:
-    """Return how many repetitions there may be: a tenth, or three a second where a slow machine sent so few."""
-    return max((MOST_ATTEMPTS - 1) * requests, LEAST_PER_S * (took_s + WINDOW_S))
 
 
 async def endurance(profile: Profile) -> Measured:
