@@ -126,8 +126,8 @@ test: lint ## lint, then all tests but the slow ones, with coverage (at most 5 m
 	@$(call GATE,95,gateway/codecs/*)
 	@$(call GATE,90,gateway/*)
 
-test-all: $(DEV_STAMP) ## the slow tests, which `make test` leaves out (at most 15 minutes)
-	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q -m "slow and not deploy and not backends"
+test-all: $(DEV_STAMP) ## the slow tests, which `make test` leaves out; names the programs it misses (at most 15 minutes)
+	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q -rs -m "slow and not deploy and not backends"
 	@$(CLEAN_ENVIRONMENT); $(PY) -m tests.faults
 
 test-backends: $(DEV_STAMP) ## the gateway before real servers, large ones too; names those that cannot be had
