@@ -26,6 +26,8 @@ from gateway.version import version_facts
 KEEPALIVE_TIMEOUT_S = 75.0
 """Longer than the 60 s of common reverse proxies; aiohttp also gives a client this long to send its headers."""
 HANDSHAKE_TIMEOUT_S = 15.0
+GC_THRESHOLD = 10_000
+"""How many objects more than before there must be for garbage to be looked for."""
 HEADER_BYTES = 16_384
 MAX_HEADERS = 64
 
@@ -191,6 +193,8 @@ async def settle(config: Config, *, warn: bool = True) -> None:
     for warning in config.warnings if warn else ():
         _log.warning("configuration", detail=warning)
     gc.freeze()
+    # A request makes hundreds of objects and hardly a cycle: at the usual 700, every other one pays for a search.
+    gc.set_threshold(GC_THRESHOLD)
     gc.enable()
     await asyncio.to_thread(version_facts)
 

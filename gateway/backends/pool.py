@@ -39,6 +39,7 @@ _log = get_logger("pool")
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 _ERROR_BODY_BYTES = 64 * 1024
+_AT_ONCE_BYTES = 64 * 1024
 HARMLESS_CAUSES = frozenset({"refused", "context", "unknown_model", "unsupported", "limit", "status_429"})
 """Failures that say nothing against a place: they come of the question, or pass by themselves."""
 MAX_LEARNT = 8
@@ -272,7 +273,7 @@ class Pool:
             async with asyncio.timeout(wait_s):
                 asked = session.post(
                     backend.url(encoded.path),
-                    data=BytesIO(encoded.body),
+                    data=_payload(encoded.body),
                     headers=headers,
                     allow_redirects=False,
                     ssl=backend.tls,
@@ -363,6 +364,11 @@ class Pool:
     def _count(self, backend: str, cause: str) -> None:
         if self._metrics is not None:
             self._metrics.upstream_attempt(backend, cause)
+
+
+def _payload(body: bytes) -> aiohttp.Payload:
+    """Return what writes a body: a small one with the head, at once; a large one piece by piece, as it goes out."""
+    return aiohttp.BytesPayload(body) if len(body) <= _AT_ONCE_BYTES else aiohttp.BytesIOPayload(BytesIO(body))
 
 
 def _droppable(error: ProxyException, question: Question, encoded: Encoded) -> frozenset[str]:

@@ -3,12 +3,15 @@
 import ipaddress
 import re
 import socket
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 _LOCAL_SUFFIXES = (".localhost", ".local", ".internal")
 _PRIVATE_NETWORKS = tuple(
     ipaddress.ip_network(network) for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 )
+_LONGEST_ADDRESS = 64
+"""Of IPv6, with the name of an interface."""
 _PORT = re.compile(r":[0-9]*\Z")
 
 
@@ -27,24 +30,30 @@ class LocalHosts:
 
     def has_address(self, host: str) -> bool:
         """Return whether `host` (without port) is an address that no foreign name stands for."""
-        address = _address(host)
-        if address is None:
+        if len(host) > _LONGEST_ADDRESS:
             return False
-        if address.is_loopback or address.is_unspecified:
-            return True
-        return any(address in network for network in _PRIVATE_NETWORKS) or _is_own(address)
+        address, local = _address(host)
+        return local or (address is not None and _is_own(address))
 
     def has_name(self, host: str) -> bool:
         """Return whether `host` (without port) is a name of this machine; no name at all counts."""
         return host in ("", "localhost", self._machine) or host.endswith(_LOCAL_SUFFIXES)
 
 
-def _address(host: str) -> IPv4Address | IPv6Address | None:
+@lru_cache(maxsize=256)
+def _address(host: str) -> tuple[IPv4Address | IPv6Address | None, bool]:
+    """Return `host` as an address, None for a name, and whether it is one of this machine or of a private network.
+
+    Kept, since every request has one, and nearly always the same.
+    """
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        return None
-    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+        return None, False
+    if isinstance(address, IPv6Address):
+        address = address.ipv4_mapped or address
+    local = address.is_loopback or address.is_unspecified
+    return address, local or any(address in network for network in _PRIVATE_NETWORKS)
 
 
 def _is_own(address: IPv4Address | IPv6Address) -> bool:
