@@ -31,6 +31,8 @@ class Exchange:
     backend: str | None = None
     backend_model: str | None = None
     attempts: int = 0
+    probe: int = 0
+    """The number of the probe of a breaker that the latest attempt is; 0 where it is none."""
     retry_causes: list[str] = field(default_factory=list)
     stream: bool = False
     chunks: int = 0

@@ -69,6 +69,24 @@ async def test_a_client_that_leaves_before_the_first_token_closes_the_backend_co
         assert not call.closed.is_set()
     await call.left()
     await assert_counted(gateway)
+    metrics = (await gateway.ask("/metrics", method="GET")).text
+    assert 'gateway_backend_attempts_total{backend="main",cause="cancelled"} 1.0' in metrics
+
+
+@each_dialect
+async def test_the_timeline_of_a_client_that_left_has_its_attempt(
+    backend: ScriptedBackend, start: StartGateway, way: Way
+) -> None:
+    gateway = await start(ADMIN_KEY="admin-key-of-tests")
+    backend.play([hang])
+    async with client(gateway, way):
+        call = await backend.call()
+    await call.left()
+    request_id = (await gateway.record())["request_id"]
+    headers = {"Authorization": "Bearer admin-key-of-tests"}
+    told = (await gateway.ask(f"/admin/requests/{request_id}", method="GET", headers=headers)).json
+    attempts = [event for event in told["events"] if event["event"] == "attempt"]
+    assert [(one["backend"], one["outcome"]) for one in attempts] == [("main", "cancelled")]
 
 
 @each_stream

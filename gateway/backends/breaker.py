@@ -31,7 +31,7 @@ class State(StrEnum):
 class Breaker:
     """What the last answers of one backend for one model tell. Times are seconds of the clock that is passed in."""
 
-    __slots__ = ("_failed", "_in_a_row", "_opened", "_probing_until_s", "open_until_s", "state")
+    __slots__ = ("_failed", "_in_a_row", "_opened", "_probe", "_probing_until_s", "open_until_s", "state")
 
     def __init__(self) -> None:
         self.state = State.CLOSED
@@ -39,48 +39,68 @@ class Breaker:
         self._failed = 0  # one bit for each of the last answers, set where it failed
         self._in_a_row = 0
         self._opened = 0
+        self._probe = 0  # the number of the latest probe
         self._probing_until_s = 0.0
 
     def blocks(self, now_s: float) -> bool:
         """Tell whether a request should rather go elsewhere."""
         if self.state is State.CLOSED:
             return False
-        return now_s < self.open_until_s or (self.state is State.HALF_OPEN and now_s < self._probing_until_s)
+        return now_s < self.open_until_s or self._is_probed(now_s)
 
-    def asked(self, now_s: float, longest_s: float) -> None:
-        """Note that a request goes there: after the time of an open breaker it is the probe, for `longest_s`."""
-        if self.state is not State.CLOSED and now_s >= self.open_until_s:
-            self.state = State.HALF_OPEN
-            self._probing_until_s = now_s + longest_s
+    def asked(self, now_s: float, longest_s: float) -> int:
+        """Note that a request goes there; return its number where it is the probe, for `longest_s`, and else 0.
 
-    def left(self) -> None:
-        """Note that a request told nothing: its client left, or it was refused for what it asked."""
-        self._probing_until_s = 0.0
+        The probe is the first one after the time of an open breaker.
+        """
+        if self.state is State.CLOSED or now_s < self.open_until_s or self._is_probed(now_s):
+            return 0
+        self.state = State.HALF_OPEN
+        self._probe += 1
+        self._probing_until_s = now_s + longest_s
+        return self._probe
 
-    def succeeded(self) -> bool:
-        """Note a good answer; return whether the breaker was open before."""
-        self._failed = self._failed << 1 & (1 << WINDOW) - 1
-        self._in_a_row = 0
+    def left(self, probe: int = 0) -> None:
+        """Note that a request told nothing: its client left, or it was refused for what it asked.
+
+        After a probe that did, the next request is one.
+        """
+        if probe == self._probe:
+            self._probing_until_s = 0.0
+
+    def began(self) -> bool:
+        """Note that an answer began well, which is enough for a probe; return whether that closed the breaker."""
         if self.state is State.CLOSED:
             return False
         self.state = State.CLOSED
-        self._failed = self._opened = 0
+        self._failed = self._in_a_row = self._opened = 0
         return True
 
-    def failed(self, now_s: float) -> bool:
-        """Note a failure; return whether the breaker opened because of it."""
+    def succeeded(self) -> None:
+        """Note a good answer. One that began before the breaker opened does not close it."""
+        self._failed = self._failed << 1 & (1 << WINDOW) - 1
+        self._in_a_row = 0
+
+    def failed(self, now_s: float, probe: int = 0) -> bool:
+        """Note a failure; return whether the breaker opened because of it.
+
+        While it is not closed only the probe decides: others were under way before, and tell of back then.
+        """
         self._failed = (self._failed << 1 | 1) & (1 << WINDOW) - 1
         self._in_a_row += 1
-        if self.state is State.OPEN and now_s < self.open_until_s:
-            return False  # of a request that was under way before
-        often = self._failed.bit_count() >= MOST_FAILED * WINDOW
-        if self.state is State.CLOSED and self._in_a_row < IN_A_ROW and not often:
+        if self.state is State.CLOSED:
+            if self._in_a_row < IN_A_ROW and self._failed.bit_count() < MOST_FAILED * WINDOW:
+                return False
+        elif self.state is State.OPEN or probe != self._probe:
             return False
         self.state = State.OPEN
         self.open_until_s = now_s + min(LONGEST_S, SHORTEST_S * 2.0 ** min(self._opened, 10))
         self._opened += 1
         self._probing_until_s = 0.0
         return True
+
+    def _is_probed(self, now_s: float) -> bool:
+        return self.state is State.HALF_OPEN and now_s < self._probing_until_s
 
 
 class Breakers:
@@ -109,28 +129,31 @@ class Breakers:
         breaker = self._breakers.get((backend, model))
         return breaker.open_until_s if breaker is not None else 0.0
 
-    def asked(self, backend: str, model: str, longest_s: float) -> None:
-        """Note that a request goes there, and that it is over after `longest_s` at most."""
-        if self._breakers and (breaker := self._breakers.get((backend, model))) is not None:
-            breaker.asked(self._clock(), longest_s)
+    def asked(self, backend: str, model: str, longest_s: float) -> int:
+        """Note that a request goes there, over after `longest_s` at most; return its number where it is the probe.
 
-    def left(self, backend: str, model: str) -> None:
+        That number, else 0, is what `left` and `failed` want to be told.
+        """
+        if self._breakers and (breaker := self._breakers.get((backend, model))) is not None:
+            return breaker.asked(self._clock(), longest_s)
+        return 0
+
+    def left(self, backend: str, model: str, probe: int = 0) -> None:
         """Note that a request told nothing about the place."""
-        if (breaker := self._breakers.get((backend, model))) is not None:
-            breaker.left()
+        if probe and (breaker := self._breakers.get((backend, model))) is not None:
+            breaker.left(probe)
 
     def began(self, backend: str, model: str) -> None:
-        """Note that an answer began well: enough for a probe, and no more than that."""
-        breaker = self._breakers.get((backend, model)) if self._breakers else None
-        if breaker is not None and breaker.state is not State.CLOSED and breaker.succeeded():
+        """Note that an answer began well."""
+        if self._breakers and (breaker := self._breakers.get((backend, model))) is not None and breaker.began():
             self._tell(backend, model, breaker)
 
     def succeeded(self, backend: str, model: str) -> None:
         """Note a good answer, read to its end."""
-        if self._breakers and (breaker := self._breakers.get((backend, model))) is not None and breaker.succeeded():
-            self._tell(backend, model, breaker)
+        if self._breakers and (breaker := self._breakers.get((backend, model))) is not None:
+            breaker.succeeded()
 
-    def failed(self, backend: str, model: str) -> None:
+    def failed(self, backend: str, model: str, probe: int = 0) -> None:
         """Note a failure."""
         key = backend, model
         breaker = self._breakers.get(key)
@@ -139,7 +162,7 @@ class Breakers:
             if len(self._breakers) > MAX_BREAKERS:
                 self._breakers.popitem(last=False)
         self._breakers.move_to_end(key)
-        if breaker.failed(self._clock()):
+        if breaker.failed(self._clock(), probe):
             self._tell(backend, model, breaker)
 
     def recovered(self, backend: str) -> None:

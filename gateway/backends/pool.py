@@ -11,6 +11,7 @@ import aiohttp
 import msgspec
 from multidict import CIMultiDict
 
+from gateway.backend_settings import Timeouts
 from gateway.backends.answer import Answer, connection_error
 from gateway.backends.backend import Backend
 from gateway.backends.balance import Balancer
@@ -42,6 +43,8 @@ _ERROR_BODY_BYTES = 64 * 1024
 _AT_ONCE_BYTES = 64 * 1024
 HARMLESS_CAUSES = frozenset({"refused", "context", "unknown_model", "unsupported", "limit", "status_429"})
 """Failures that say nothing against a place: they come of the question, or pass by themselves."""
+CANCELLED = "cancelled"
+"""How an attempt ended whose client left, or that the end of the process cut short."""
 MAX_LEARNT = 8
 """How many parameters one request may lose: most backends name one at a time."""
 PASSED_HEADERS = ("x-ratelimit-", "ratelimit-", "openai-processing-ms", "openai-version")
@@ -152,8 +155,8 @@ class Pool:
             try:
                 return await self._visit(exchange, backend, target, question, walk)
             except ProxyException as error:
-                cause = walk.failed(target, error, backend.settings.timeouts.first_token_s)
-                self._note_failure(backend, target, error, cause)
+                cause = walk.failed(target, error, _clocks(backend, target).first_token_s)
+                self._note_failure(exchange, backend, target, error, cause)
                 if walk.over:
                     blame = walk.blame or error
                     exchange.clock = blame.clock if isinstance(blame, UpstreamTimeoutError) else None
@@ -169,17 +172,19 @@ class Pool:
     ) -> tuple[Answer, Gate]:
         """Ask one place, within its limits: who could go elsewhere does not wait for a place at a full one."""
         gate = backend.gate
-        await waiting(exchange, gate.enter(0.0 if walk.has_others else backend.settings.timeouts.first_token_s))
+        longest_s = _clocks(backend, target).first_token_s
+        exchange.probe = 0
+        await waiting(exchange, gate.enter(0.0 if walk.has_others else longest_s))
         try:
             exchange.backend, exchange.backend_model = target.backend, target.model
-            self.breakers.asked(target.backend, target.model, backend.settings.timeouts.first_token_s)
+            exchange.probe = self.breakers.asked(target.backend, target.model, longest_s)
             if not exchange.attempts:
                 backend.budget.offer()
             answer = await self._learn(exchange, backend, target, question)
         except BaseException as error:
             gate.leave()
             if not isinstance(error, ProxyException):
-                self.breakers.left(target.backend, target.model)
+                self.breakers.left(target.backend, target.model, exchange.probe)
             raise
         self._count(target.backend, "ok")
         return answer, gate
@@ -208,6 +213,10 @@ class Pool:
                     raise
                 dropped |= refused
                 exchange.retry_causes.append("parameter")
+            except asyncio.CancelledError:
+                self._count(target.backend, CANCELLED)
+                exchange.tries.append((target.backend, CANCELLED, sent_ns, time.monotonic_ns()))
+                raise
             else:
                 exchange.tries.append((target.backend, "ok", sent_ns, time.monotonic_ns()))
                 for parameter in dropped - known:
@@ -228,7 +237,7 @@ class Pool:
         exchange.attempts += 1
         started_s = time.monotonic()
         streams = question.streams(target, dropped)
-        clocks = backend.settings.timeouts if target.clocks is None else target.clocks.over(backend.settings.timeouts)
+        clocks = _clocks(backend, target)
         wait_s = clocks.first_token_s if streams else clocks.total_s
         clock = "first_token" if streams else "total"
         response = await self._send(session, exchange, backend, encoded, wait_s, clock)
@@ -330,14 +339,17 @@ class Pool:
                 if self._metrics is not None:
                     self._metrics.clock_fired(target.backend, answer.failure.clock)
             self._count(target.backend, f"broken_{answer.failure.kind}")
-            self.breakers.failed(target.backend, target.model)
+            self.breakers.failed(target.backend, target.model, exchange.probe)
 
-    def _note_failure(self, backend: Backend, target: Target, error: ProxyException, cause: str) -> None:
+    def _note_failure(
+        self, exchange: Exchange, backend: Backend, target: Target, error: ProxyException, cause: str
+    ) -> None:
         """Let a backend rest that cannot be reached or asks for it, and count what speaks against the place."""
-        if cause in HARMLESS_CAUSES:
-            self.breakers.left(target.backend, target.model)
+        # A key that the client brought tells of the client: its refusals must not send others elsewhere.
+        if cause in HARMLESS_CAUSES or (cause == "key" and backend.pass_client_key):
+            self.breakers.left(target.backend, target.model, exchange.probe)
         else:
-            self.breakers.failed(target.backend, target.model)
+            self.breakers.failed(target.backend, target.model, exchange.probe)
         if isinstance(error, UpstreamTimeoutError) and self._metrics is not None:
             self._metrics.clock_fired(backend.name, error.clock)
         load = self._balancer.load(backend.name)
@@ -364,6 +376,12 @@ class Pool:
     def _count(self, backend: str, cause: str) -> None:
         if self._metrics is not None:
             self._metrics.upstream_attempt(backend, cause)
+
+
+def _clocks(backend: Backend, target: Target) -> Timeouts:
+    """Return the clocks of a target: the backend's, with those of its model in their place."""
+    timeouts = backend.settings.timeouts
+    return timeouts if target.clocks is None else target.clocks.over(timeouts)
 
 
 def _payload(body: bytes) -> aiohttp.Payload:

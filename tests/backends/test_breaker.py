@@ -90,8 +90,7 @@ def test_a_probe_that_fails_doubles_the_time_up_to_a_bound(breakers: Breakers, c
         clock.now_s = breakers.opens_again_s("a", "m")
         waits.append(clock.now_s - began_s)
         assert not breakers.blocks("a", "m")
-        breakers.asked("a", "m", 60)
-        breakers.failed("a", "m")
+        breakers.failed("a", "m", breakers.asked("a", "m", 60))
         assert breakers.blocks("a", "m")
     assert waits == [1.0, 2.0, 4.0, 8.0, *[LONGEST_S] * 4]
 
@@ -99,10 +98,57 @@ def test_a_probe_that_fails_doubles_the_time_up_to_a_bound(breakers: Breakers, c
 def test_a_probe_whose_client_left_makes_room_for_another(breakers: Breakers, clock: Clock) -> None:
     fail(breakers)
     clock.now_s += 2
-    breakers.asked("a", "m", 60)
+    probe = breakers.asked("a", "m", 60)
     assert breakers.blocks("a", "m")
-    breakers.left("a", "m")
+    breakers.left("a", "m", probe)
     assert not breakers.blocks("a", "m")
+
+
+def test_only_one_request_is_the_probe_and_only_it_decides(breakers: Breakers, clock: Clock) -> None:
+    fail(breakers)
+    older = breakers.asked("a", "m", 60)
+    clock.now_s += 2
+    probe = breakers.asked("a", "m", 60)
+    assert probe
+    later = breakers.asked("a", "m", 60)
+    assert older == later == 0, "what goes there all the same, since it is the only place, is no probe"
+    again_s = breakers.opens_again_s("a", "m")
+    for other in (older, later):
+        breakers.left("a", "m", other)
+        assert breakers.blocks("a", "m"), "a second probe passes while the first is under way"
+        breakers.failed("a", "m", other)
+        breakers.succeeded("a", "m")
+        assert (breakers.opens_again_s("a", "m"), breakers.blocks("a", "m")) == (again_s, True)
+    breakers.failed("a", "m", probe)
+    assert breakers.opens_again_s("a", "m") == clock.now_s + 2
+
+
+def test_a_probe_that_took_too_long_no_longer_decides(breakers: Breakers, clock: Clock) -> None:
+    fail(breakers)
+    clock.now_s += 2
+    first = breakers.asked("a", "m", 60)
+    clock.now_s += 61
+    second = breakers.asked("a", "m", 60)
+    breakers.left("a", "m", first)
+    breakers.failed("a", "m", first)
+    assert breakers.blocks("a", "m")
+    breakers.began("a", "m")
+    assert second != first
+    assert not breakers.blocks("a", "m")
+
+
+def test_failures_before_the_probe_prolong_nothing(breakers: Breakers, clock: Clock) -> None:
+    fail(breakers)
+    clock.now_s += 2
+    fail(breakers, 3)
+    assert not breakers.blocks("a", "m")
+    assert breakers.asked("a", "m", 60)
+
+
+def test_a_stream_that_ends_well_does_not_close_what_opened_since_it_began(breakers: Breakers) -> None:
+    fail(breakers)
+    breakers.succeeded("a", "m")
+    assert breakers.blocks("a", "m")
 
 
 def test_a_probe_that_never_ends_does_not_block_for_ever(breakers: Breakers, clock: Clock) -> None:
@@ -139,24 +185,28 @@ def test_a_healthy_place_leaves_nothing_behind_and_the_number_is_bounded(breaker
     assert not breakers._breakers
 
 
-@given(st.lists(st.sampled_from(["ask", "fail", "succeed", "leave", "wait"]), max_size=200))
+@given(st.lists(st.sampled_from(["ask", "fail", "begin", "succeed", "leave", "wait"]), max_size=200))
 def test_whatever_happens_a_place_that_answers_again_is_used_again(story: list[str]) -> None:
     clock = Clock()
     breakers = Breakers(clock)
-    for event in story:
+    running = [0]
+    for number, event in enumerate(story):
         match event:
             case "ask":
-                breakers.asked("a", "m", 60)
+                running.append(breakers.asked("a", "m", 60))
             case "fail":
-                breakers.failed("a", "m")
+                breakers.failed("a", "m", running[number % len(running)])
+            case "begin":
+                breakers.began("a", "m")
             case "succeed":
                 breakers.succeeded("a", "m")
             case "leave":
-                breakers.left("a", "m")
+                breakers.left("a", "m", running[number % len(running)])
             case "wait":
                 clock.now_s += 3.0
     clock.now_s += 61.0
     assert not breakers.blocks("a", "m")
     breakers.asked("a", "m", 60)
+    breakers.began("a", "m")
     breakers.succeeded("a", "m")
     assert not breakers.blocks("a", "m")
