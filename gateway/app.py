@@ -214,7 +214,7 @@ def _add_routes(
     for handler in (
         RootHandler(__version__, status_page.page if status_page is not None else None),
         VersionHandler(version_facts, detailed=config.version_endpoint),
-        HealthHandler(fleet.probers, app[LIFECYCLE], __version__),
+        HealthHandler(fleet.probers, app[LIFECYCLE], __version__, fleet.pool.breakers.not_closed),
         chat_handler(catalog, pool, admission),
         generate_handler(catalog, pool, admission),
         *embed_handlers(catalog, pool, admission),

@@ -76,8 +76,8 @@ if "gateway.worker" in sys.orig_argv:
 
     make = HealthHandler.__init__
 
-    def __init__(self, backends, lifecycle, version):
-        make(self, backends, lifecycle, version)
+    def __init__(self, backends, lifecycle, *more):
+        make(self, backends, lifecycle, *more)
         lifecycle.topics["pid"] = pid
 
     HealthHandler.__init__, HealthHandler.ready = __init__, ready

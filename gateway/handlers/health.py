@@ -1,6 +1,6 @@
 """Liveness and readiness: `/health` while the process works, `/ready` while it can serve. Never URLs or keys."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -42,12 +42,22 @@ class Health(BackendHealth, Protocol):
 
 
 class HealthHandler:
-    """Answers probes. A caller without a key, where one is wanted, sees the status alone."""
+    """Answers probes. A caller without a key, where one is wanted, sees the status alone.
 
-    def __init__(self, backends: Health, lifecycle: Lifecycle, version: str) -> None:
+    `breakers` yields (backend, model, state) of those that are not closed.
+    """
+
+    def __init__(
+        self,
+        backends: Health,
+        lifecycle: Lifecycle,
+        version: str,
+        breakers: Callable[[], Iterable[tuple[str, str, str]]] = tuple,
+    ) -> None:
         self._backends = backends
         self._lifecycle = lifecycle
         self._version = version
+        self._breakers = breakers
 
     def register(self, routes: RouteTable) -> None:
         """Add the routes."""
@@ -62,12 +72,22 @@ class HealthHandler:
         if request[AUTHENTICATED]:
             content["latency_ms"] = _rounded(self._backends.latency_ms)
             content["version"] = self._version
-            content["backends"] = {
-                name: {"status": backend.status, "latency_ms": _rounded(backend.latency_ms)}
-                for name, backend in self._backends.by_backend.items()
-            }
+            content["backends"] = self._by_backend()
             content["uptime_s"] = round(self._lifecycle.uptime_s, 3)
         return json_response(msgspec.json.encode(content))
+
+    def _by_backend(self) -> dict[str, object]:
+        breakers: dict[str, dict[str, str]] = {}
+        for name, model, state in self._breakers():
+            breakers.setdefault(name, {})[model] = state
+        return {
+            name: {
+                "status": backend.status,
+                "latency_ms": _rounded(backend.latency_ms),
+                "breakers": breakers.get(name, {}),
+            }
+            for name, backend in self._backends.by_backend.items()
+        }
 
     async def ready(self, request: web.Request) -> web.Response:
         """Answer 200, or 503 while stopping or without a usable backend; `?scope=self` asks for the process alone."""

@@ -34,9 +34,18 @@ async def test_health_tells_status_latency_version_and_uptime(aiohttp_client: Ai
     body = await response.json()
     assert response.status == 200
     assert body.pop("uptime_s") >= 0
-    backends = {"main": {"status": "healthy", "latency_ms": 12.346}}
+    backends = {"main": {"status": "healthy", "latency_ms": 12.346, "breakers": {}}}
     assert body == {"status": "healthy", "latency_ms": 12.346, "version": "1.2.3", "backends": backends}
     assert (await client.head(path)).status == 200
+
+
+async def test_health_names_the_models_whose_breakers_are_not_closed(aiohttp_client: AiohttpClient) -> None:
+    states = [("main", "big", "open"), ("main", "small", "half_open"), ("gone", "old", "open")]
+    told = HealthHandler(Backends(), Lifecycle(), "1.2.3", lambda: states)
+    client = await aiohttp_client(build(told.register))
+    body = await (await client.get("/health")).json()
+    assert list(body["backends"]) == ["main"]
+    assert body["backends"]["main"]["breakers"] == {"big": "open", "small": "half_open"}
 
 
 @pytest.mark.parametrize("status", ["degraded", "unhealthy"])
