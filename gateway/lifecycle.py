@@ -14,6 +14,8 @@ from gateway.settings_text import ConfigError, Problem
 RELOAD = "reload"
 """The topic under which processes are told to read the configuration again."""
 RELOAD_WITHIN_S = 60.0
+LEVEL = "log_level"
+"""The topic under which processes are told from which level on to log, and the supervisor which one that is."""
 
 
 STOPPING = "the gateway is stopping, please try again"

@@ -18,9 +18,9 @@ from gateway.lifecycle import LIFECYCLE, Lifecycle
 from gateway.listener import BACKLOG, Listener, address_of, open_listener
 from gateway.middlewares.headers import name_no_server
 from gateway.notify import ServiceManager
-from gateway.signals import on_hangup, stop_on_signals
+from gateway.signals import on_hangup, on_level_signal, stop_on_signals
 from gateway.stopping import drain, longest_end_s, say_close, shutdown_timeout_s
-from gateway.telemetry.logging import configure_logging, get_logger
+from gateway.telemetry.logging import configure_logging, get_logger, toggle_debug
 from gateway.version import version_facts
 
 KEEPALIVE_TIMEOUT_S = 75.0
@@ -99,6 +99,7 @@ async def serve(
         config = listener.configured(config)
         certificate = Certificate.of(config.listen)
         stop = stack.enter_context(stop_on_signals())
+        stack.enter_context(on_level_signal(toggle_debug))
         manager = ServiceManager.of(os.environ)
         runner = await stack.enter_async_context(built(config, demo=demo, app_factory=app_factory))
         address = address_of(listener.socket, tls=certificate is not None)

@@ -1,4 +1,4 @@
-"""Signals: the first SIGINT or SIGTERM asks to stop, the second ends at once, SIGHUP asks to read anew."""
+"""Signals: SIGINT or SIGTERM asks to stop, a second one ends at once; SIGHUP reads anew, SIGUSR1 changes the log."""
 
 import asyncio
 import os
@@ -39,11 +39,24 @@ def stop_on_signals(at_once: Callable[[], None] = lambda: None) -> Iterator[asyn
 @contextmanager
 def on_hangup(act: Callable[[], None]) -> Iterator[None]:
     """Call `act` in the event loop at each SIGHUP, where there is such a signal."""
+    with _on_signal("SIGHUP", act):
+        yield
+
+
+@contextmanager
+def on_level_signal(act: Callable[[], object]) -> Iterator[None]:
+    """Call `act` in the event loop at each SIGUSR1, where there is such a signal."""
+    with _on_signal("SIGUSR1", act):
+        yield
+
+
+@contextmanager
+def _on_signal(name: str, act: Callable[[], object]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     with suppress(NotImplementedError, AttributeError):
-        loop.add_signal_handler(signal.SIGHUP, act)
+        loop.add_signal_handler(getattr(signal, name), act)
     try:
         yield
     finally:
         with suppress(NotImplementedError, AttributeError):
-            loop.remove_signal_handler(signal.SIGHUP)
+            loop.remove_signal_handler(getattr(signal, name))

@@ -15,14 +15,14 @@ from gateway.admission.supervised import counting, local_counts
 from gateway.certificate import Certificate
 from gateway.channel import ANSWER_WITHIN_S, COLLECT, ChannelError, Collection
 from gateway.config import Config, ConfigError, Problem
-from gateway.lifecycle import RELOAD, RELOAD_WITHIN_S, packed
+from gateway.lifecycle import LEVEL, RELOAD, RELOAD_WITHIN_S, packed
 from gateway.listener import Listener, address_of, open_listener
 from gateway.notify import ServiceManager
-from gateway.signals import on_hangup, stop_on_signals
+from gateway.signals import on_hangup, on_level_signal, stop_on_signals
 from gateway.slot import Slot
 from gateway.stopping import longest_end_s
 from gateway.telemetry.gathering import FAMILIES, Ledger
-from gateway.telemetry.logging import configure_logging, get_logger
+from gateway.telemetry.logging import change_level, configure_logging, get_logger, set_level, toggle_debug
 from gateway.worker_process import Plan, StartError, WorkerProcess
 
 PING_EVERY_S = 5.0
@@ -73,6 +73,7 @@ class Supervisor:
             COLLECT: self._answer_collect,
             LIMITS: counting(local_counts()),
             FAMILIES: self._note_numbers,
+            LEVEL: self._answer_level,
         }
         self._plan = Plan(listener.socket, listener.activated, lifeline, arguments, topics)
         self._slots: list[Slot] = []
@@ -82,14 +83,16 @@ class Supervisor:
         """Starting or stopping: no worker need be well then."""
         self._patience_s = 0.0
         """How long a worker may take to leave."""
+        self._level: str | None = None
+        """From which level on to log, where that was chosen since the settings were read."""
         self._adopt(config)
 
     async def run(self, on_ready: Ready | None) -> int:
         """Serve until a signal; return the exit code: 0, or that of a worker that could not be started."""
-        hangup = asyncio.Event()
-        with stop_on_signals(self._kill_all) as stop, on_hangup(hangup.set):
+        hangup, level = asyncio.Event(), asyncio.Event()
+        with stop_on_signals(self._kill_all) as stop, on_hangup(hangup.set), on_level_signal(level.set):
             async with self._manager.kept_informed(self.healthy):
-                serving = asyncio.create_task(self._serve(hangup, on_ready))
+                serving = asyncio.create_task(self._serve(hangup, level, on_ready))
                 stopped = asyncio.create_task(stop.wait())
                 try:
                     await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -101,7 +104,7 @@ class Supervisor:
                     await asyncio.gather(serving, stopped, return_exceptions=True)
                     await self._end()
 
-    async def _serve(self, hangup: asyncio.Event, on_ready: Ready | None) -> int:
+    async def _serve(self, hangup: asyncio.Event, level: asyncio.Event, on_ready: Ready | None) -> int:
         """Start the workers and look after them; return an exit code where that is not possible."""
         if code := await self._start():
             return code
@@ -112,6 +115,7 @@ class Supervisor:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch())
             tasks.create_task(self._replace_on(hangup))
+            tasks.create_task(self._change_level_on(level))
         return 0
 
     @property
@@ -154,6 +158,13 @@ class Supervisor:
                     _log.error("worker hangs", worker=worker.number, pid=worker.pid)
                     worker.kill()
 
+    async def _change_level_on(self, signalled: asyncio.Event) -> None:
+        while True:
+            await signalled.wait()
+            signalled.clear()
+            self._level = toggle_debug()
+            await self._asked(self.workers, LEVEL, self._level)
+
     async def _replace_on(self, hangup: asyncio.Event) -> None:
         while True:
             await hangup.wait()
@@ -174,6 +185,7 @@ class Supervisor:
             for line in error.lines:
                 _log.error("configuration refused, the old workers stay", detail=line)
             return
+        self._level = None
         self._adopt(config)
         wanted = config.listen.workers
         try:
@@ -202,6 +214,8 @@ class Supervisor:
         grace_s = max(old.shutdown_grace_s, config.listen.shutdown_grace_s)
         self._patience_s = longest_end_s(grace_s) + LEAVE_MARGIN_S
         configure_logging(config.log.effective_level, sys.stdout, config.secrets())
+        if self._level is not None:
+            set_level(self._level)
         self._address = address_of(self._listener.socket, tls=config.listen.tls)
         if (old.host, old.port) != (config.listen.host, config.listen.port):
             _log.warning("PROXY_HOST and PROXY_PORT stay as they are until a restart")
@@ -230,6 +244,9 @@ class Supervisor:
     async def _answer_collect(self, payload: Any) -> list[Any]:
         """Answer a worker that asks all of them; who does not answer in time is left out."""
         asked = msgspec.convert(payload, Collection)
+        if asked.topic == LEVEL:
+            self._level = str(asked.payload)
+            change_level(self._level)
         answers = await self._asked(self.workers, asked.topic, asked.payload)
         if asked.topic == FAMILIES:
             return self._ledger.balance([worker.pid for worker in self.workers], answers)
@@ -238,6 +255,10 @@ class Supervisor:
     async def _note_numbers(self, payload: Any) -> None:
         """Take a worker's last word: what it counted stays in the sums when it is gone."""
         self._ledger.note(payload)
+
+    async def _answer_level(self, _payload: Any) -> str | None:
+        """Answer a worker that starts: the level that was chosen, None where its settings say which."""
+        return self._level
 
     async def _answer_reload(self, _payload: Any) -> dict[str, Any]:
         """Have every worker read the configuration again, if it is right."""

@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from threading import Thread
 from time import sleep
@@ -59,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # A terminal sends these to all its processes: until there is an event loop, the supervisor decides alone.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     lifeline = Lifeline(inherited.lifeline)
     lifeline.start()
     return cli.main(arguments, serve=partial(_serve, inherited, lifeline))
@@ -96,12 +97,25 @@ async def _work(inherited: Inherited, lifeline: Lifeline, config: "Config", *, d
         certificate = Certificate.of(config.listen)
         lifecycle = Lifecycle(worker=WorkerPlace(inherited.number, config.listen.workers))
         tell_ready = await stack.enter_async_context(_linked(inherited.channel, lifecycle, stop))
+        await _take_level(lifecycle)
         runner = await stack.enter_async_context(built(config, demo=demo, lifecycle=lifecycle))
         async with listening(runner, listener, certificate, grace_s):
             tell_ready()
             # What is to be said of the configuration is said once.
             await settle(config, warn=inherited.number == 0)
             await stop.wait()
+
+
+async def _take_level(lifecycle: "Lifecycle") -> None:
+    """Log from the level on that was chosen since the start, if there was one."""
+    from gateway.channel import ChannelError
+    from gateway.lifecycle import LEVEL
+    from gateway.telemetry.logging import change_level
+
+    # A supervisor of an older version does not know.
+    with suppress(ChannelError):
+        if (level := await lifecycle.ask(LEVEL)) is not None:
+            change_level(str(level))
 
 
 @asynccontextmanager

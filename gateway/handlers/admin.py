@@ -15,13 +15,13 @@ from gateway.exchange import Dialect
 from gateway.handlers.body import read_body
 from gateway.handlers.routing import RouteTable
 from gateway.handlers.writers import json_response
-from gateway.lifecycle import Lifecycle, Reload
+from gateway.lifecycle import LEVEL, Lifecycle, Reload
 from gateway.settings_text import ConfigError
-from gateway.telemetry.logging import set_level
+from gateway.telemetry.logging import change_level
 from gateway.telemetry.recent import Recent
 
-REQUEST_TOPIC, LEVEL_TOPIC = "request", "log_level"
-"""The topics under which processes ask each other."""
+REQUEST_TOPIC = "request"
+"""The topic under which processes ask each other about one."""
 
 type Collect = Callable[[str, Any], Awaitable[Sequence[Any]]]
 
@@ -78,7 +78,7 @@ class AdminHandler:
         except (msgspec.MsgspecError, UnicodeDecodeError):
             words = 'one of DEBUG, INFO, WARNING, ERROR, CRITICAL, as in {"level": "DEBUG"}'
             raise RequestError(f"level must be {words}", param="level") from None
-        answers = await self._all(LEVEL_TOPIC, level)
+        answers = await self._all(LEVEL, level)
         return json_response(msgspec.json.encode({"status": "changed", "level": level, "processes": len(answers)}))
 
     async def _all(self, topic: str, payload: str) -> Sequence[Any]:
@@ -95,8 +95,8 @@ def answer_others(lifecycle: Lifecycle, recent: Recent) -> None:
         return recent.find(str(request_id))
 
     async def change(level: Any) -> Any:
-        set_level(str(level))
+        change_level(str(level))
         return str(level)
 
     lifecycle.topics[REQUEST_TOPIC] = find
-    lifecycle.topics[LEVEL_TOPIC] = change
+    lifecycle.topics[LEVEL] = change

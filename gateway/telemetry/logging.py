@@ -81,13 +81,20 @@ def set_level(level: str) -> None:
     logging.getLogger().setLevel(max(number, logging.WARNING))
 
 
+def change_level(level: str) -> None:
+    """Log from `level` on, where that is a change, and say so: in the log, who looks for lines that are not there."""
+    if level != current_level():
+        set_level(level)
+        get_logger("logging").warning("log level changed", detail=f"from {level} on")
+
+
 def toggle_debug() -> str:
     """Log everything, or again from the configured level on (INFO where that is DEBUG); return the new level."""
     configured = _threshold.configured
     normal = configured if configured != logging.DEBUG else logging.INFO
-    level = logging.getLevelName(normal if _threshold.number == logging.DEBUG else logging.DEBUG)
-    set_level(level)
-    return str(level)
+    level = str(logging.getLevelName(normal if _threshold.number == logging.DEBUG else logging.DEBUG))
+    change_level(level)
+    return level
 
 
 def is_logged(number: int) -> bool:
