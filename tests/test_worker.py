@@ -118,7 +118,8 @@ async def test_the_manager_hears_of_one_service_and_workers_say_nothing(
 ) -> None:
     manager = Manager(str(tmp_path / "notify"))
     with closing(manager.socket):
-        settings = {**manager.environ, "WATCHDOG_USEC": "400000", "OPENAI_API_BASE_URL": backend.url, "WORKERS": "2"}
+        # Nobody listens during the start, and ten messages are all that wait: not one of them may take another's place.
+        settings = {**manager.environ, "WATCHDOG_USEC": "8000000", "OPENAI_API_BASE_URL": backend.url, "WORKERS": "2"}
         async with running(tmp_path, **settings) as program:
             workers = program.workers()
             assert len(workers) == 2
