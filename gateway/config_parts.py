@@ -138,6 +138,12 @@ class BackendConfig(Part):
         description="When a stream is shown: live as it comes, guarded after its beginning, whole once it is complete.",
         examples=["whole"],
     )
+    guarded_tokens: Positive = Field(
+        16,
+        validation_alias="GUARDED_TOKENS",
+        description="Tokens (pieces of a stream) that guarded delivery holds back; a cut among them is repaired.",
+        examples=["64"],
+    )
     heartbeat_interval_s: SecondsOrZero = Field(
         15.0,
         validation_alias="HEARTBEAT_INTERVAL",

@@ -49,6 +49,7 @@ class LiveFleet:
             backends,
             max_retries=config.backend.max_retries,
             delivery=config.backend.delivery,
+            guarded_tokens=config.backend.guarded_tokens,
             keepalive_s=config.backend.keepalive_timeout_s,
             unpooled=self._unpooled,
             metrics=metrics,

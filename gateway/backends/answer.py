@@ -10,7 +10,13 @@ import aiohttp
 from gateway.backends.watchdog import Watchdog
 from gateway.codecs.contract import BackendReader, Encoded, Target
 from gateway.codecs.events import End, Event, Failure, Finish, Raw, Usage
-from gateway.errors import OverloadedError, ProxyException, UpstreamConnectionError, UpstreamTimeoutError
+from gateway.errors import (
+    OverloadedError,
+    ProxyException,
+    TranslationError,
+    UpstreamConnectionError,
+    UpstreamTimeoutError,
+)
 from gateway.exchange import Exchange
 from gateway.lifecycle import STOPPING
 from gateway.telemetry.waiting import waiting
@@ -18,7 +24,9 @@ from gateway.telemetry.waiting import waiting
 USAGE_WAIT_S = 2.0
 """How long to wait for usage after a finish reason when the backend does not say [DONE]."""
 GUARDED_TOKENS = 16
-"""How many pieces of output `guarded` delivery holds back: most answers that break do so at their beginning."""
+"""How many pieces of output `guarded` delivery holds back, unless configured: most answers that break do so early."""
+MAX_HELD_BYTES = 64 * 1024 * 1024
+"""How much of a stream is held back: one that never ends must not fill the memory unseen."""
 STALLED = 0.5
 """A connection that is closed after this share of a clock was silent before it broke."""
 REUSE_WAIT_S = 0.5
@@ -37,6 +45,7 @@ class Answer:
         *,
         encoded: Encoded,
         idle_s: float,
+        guarded_tokens: int = GUARDED_TOKENS,
         total_s: float | None,
         clean: Callable[[ProxyException], None],
     ) -> None:
@@ -47,9 +56,11 @@ class Answer:
         self._exchange = exchange
         self._response = response
         self._idle_s = idle_s
+        self._guarded_tokens = guarded_tokens
         self._total_s = total_s
         self._watchdog = Watchdog(self._stop)
         self._first: list[Event] | None = None
+        self._most_bytes: int | None = None
         self._clean = clean
         self._seen = (0, False)
         self.failure: ProxyException | None = None
@@ -61,9 +72,11 @@ class Answer:
     async def begin(self, wait_s: float, passed_s: float, delivery: str = "live") -> None:
         """Read what must be there before anything is shown; the first output comes within `wait_s` less `passed_s`.
 
-        `live`: the first output; `guarded`: some tokens; `whole`: all. Raises the failure if one comes before.
+        `live`: the first output; `guarded`: so many tokens; `whole`: all. Raises the failure if one comes before.
         """
         self._watchdog.expect("total" if self._total_s is not None else "first_token", wait_s, passed_s=passed_s)
+        if self._total_s is None:  # a body in one piece is bounded by its reader
+            self._most_bytes = self._exchange.received_bytes + MAX_HELD_BYTES
         events: list[Event] = []
         shown = False
         while True:
@@ -83,13 +96,14 @@ class Answer:
             self._pause()
             self._go_on()
         self._first = events
+        self._most_bytes = None
         self._pause()
 
     def _may_show(self, last: Event, delivery: str, shown: bool) -> bool:
         if isinstance(last, Finish | Failure):
             return True
         if delivery == "guarded":
-            return self.reader.progress >= GUARDED_TOKENS
+            return self.reader.progress >= self._guarded_tokens
         return shown and delivery != "whole"
 
     async def next(self) -> list[Event] | None:
@@ -151,6 +165,8 @@ class Answer:
             self._exchange.translation_ns += monotonic_ns() - now_ns
             if reader.ended:
                 return self._ended(events)
+            if self._most_bytes is not None and self._exchange.received_bytes > self._most_bytes:
+                return self._ended([Failure(TranslationError("the backend sent more than can be held back"))])
             if events:
                 return events
             if self._told() != self._seen:

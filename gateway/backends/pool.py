@@ -12,7 +12,7 @@ import msgspec
 from multidict import CIMultiDict
 
 from gateway.backend_settings import Timeouts
-from gateway.backends.answer import Answer, connection_error
+from gateway.backends.answer import GUARDED_TOKENS, Answer, connection_error
 from gateway.backends.backend import Backend
 from gateway.backends.balance import Balancer
 from gateway.backends.breaker import Breakers, State
@@ -85,6 +85,7 @@ class Pool:
         *,
         max_retries: int,
         delivery: str = "live",
+        guarded_tokens: int = GUARDED_TOKENS,
         keepalive_s: float = 15.0,
         unpooled: aiohttp.ClientSession | None = None,
         learned: Learned | None = None,
@@ -95,6 +96,7 @@ class Pool:
         self._keepalive_s = keepalive_s
         self._max_retries = max_retries
         self._delivery = delivery
+        self._guarded_tokens = guarded_tokens
         self._metrics = metrics
         self.learned = learned if learned is not None else Learned()
         self.breakers = Breakers(on_change=self._count_breaker)
@@ -248,6 +250,7 @@ class Pool:
             question.reader(target, exchange.started_ns),
             encoded=encoded,
             idle_s=clocks.idle_s,
+            guarded_tokens=self._guarded_tokens,
             total_s=None if streams else wait_s,
             clean=partial(self._mask, exchange=exchange, backend=backend),
         )

@@ -139,7 +139,7 @@ class FramingReader:
         """Keep events without a mark: JSON that nobody reads here, but JSON. Raises ProxyException for what is none."""
         if _are_json(events):
             kept.append(events)
-            self.progress += 1
+            self.progress += max(1, events.count(b"\ndata:") + events.startswith(b"data:"))
             return
         at = 0
         while at < len(events) and not self.ended:

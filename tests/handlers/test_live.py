@@ -8,9 +8,9 @@ import pytest
 
 from tests.conftest import StartGateway
 from tests.support.answers import ROLE, TEXT, WORDS, error, finish, stream, token, usage, whole_stream
-from tests.support.backend import LONG_S, ScriptedBackend, close, end, head, send, sleep
+from tests.support.backend import LONG_S, ScriptedBackend, close, end, hang, head, send, sleep
 from tests.support.gateway import Gateway
-from tests.support.ways import CHAT, GENERATE, V1, Way, each_stream
+from tests.support.ways import CHAT, GENERATE, V1, Way, each_stream, each_way
 
 BEATING = {"HEARTBEAT_INTERVAL": "0.1"}
 WHOLE = {"X-Gateway-Delivery": "whole"}
@@ -114,6 +114,32 @@ async def test_a_guarded_delivery_repairs_a_cut_at_the_beginning_alone(
     assert way.text(await gateway.ask(way.path, way.body)) == TEXT
     backend.play([head(), send(ROLE, *many[:30]), close], stream())
     way.last_error(await gateway.ask(way.path, way.body))
+
+
+@each_stream
+async def test_how_many_tokens_are_guarded_is_configured(
+    backend: ScriptedBackend, start: StartGateway, pauses: list[float], way: Way
+) -> None:
+    gateway = await start(MAX_RETRIES="1", DELIVERY="guarded", GUARDED_TOKENS="3")
+    many = [token(f"{number} ") for number in range(40)]
+    backend.play([head(), send(ROLE, *many[:2]), close], stream())
+    assert way.text(await gateway.ask(way.path, way.body)) == TEXT
+    backend.play([head(), send(ROLE, *many[:3]), close], stream())
+    way.last_error(await gateway.ask(way.path, way.body))
+
+
+@each_way
+async def test_a_stream_that_never_ends_is_not_held_back_without_bound(
+    backend: ScriptedBackend, start: StartGateway, monkeypatch: pytest.MonkeyPatch, way: Way
+) -> None:
+    monkeypatch.setattr("gateway.backends.answer.MAX_HELD_BYTES", 100_000)
+    gateway = await start(DELIVERY="whole", PLAIN_REQUESTS="streamed")
+    flood = [send(token("x" * 1000)) for _ in range(400)]
+    backend.play([head(), send(ROLE), *flood, hang])
+    reply = await gateway.ask(way.path, way.body)
+    assert reply.status == 502
+    assert "held back" in way.error(reply)["message"]
+    await (await backend.call()).left()
 
 
 @each_stream
