@@ -63,9 +63,13 @@ class Frozen(BaseModel):
 
 
 class Timeouts(Frozen):
-    """A backend's clocks in seconds: to connect, to the first token, between tokens, for an answer in one piece."""
+    """A backend's clocks in seconds: to connect, to the first token, between tokens, for an answer in one piece.
+
+    `headers_s`: to the headers of a stream; None: no sooner than the first token.
+    """
 
     connect_s: float = 5.0
+    headers_s: float | None = None
     first_token_s: float = 60.0
     idle_s: float = 60.0
     total_s: float = 600.0
@@ -74,6 +78,7 @@ class Timeouts(Frozen):
 class Clocks(Frozen):
     """Clocks of one model, in seconds; None: those of its backend."""
 
+    headers_s: float | None = None
     first_token_s: float | None = None
     idle_s: float | None = None
     total_s: float | None = None

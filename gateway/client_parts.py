@@ -84,6 +84,12 @@ class ListenConfig(Part):
         examples=["0"],
     )
     body_timeout_s: Seconds = Field(60.0, validation_alias="REQUEST_TIMEOUT")
+    idle_timeout_s: Seconds = Field(
+        75.0,
+        validation_alias="CLIENT_IDLE_TIMEOUT",
+        description="How long a client may take for a request's headers, and keep a connection without a request.",
+        examples=["620"],
+    )
     write_timeout_s: Seconds = Field(
         60.0,
         validation_alias="WRITE_TIMEOUT",

@@ -96,6 +96,12 @@ class BackendConfig(Part):
         description="Longest silence of the backend (before the first token, between chunks); longest a body may take.",
         examples=["120"],
     )
+    headers_timeout_s: SecondsOrUnset = Field(
+        None,
+        validation_alias="HEADERS_TIMEOUT",
+        description="Longest wait for the headers of a backend's stream. Unset: until the first token is due.",
+        examples=["10"],
+    )
     first_token_timeout_s: SecondsOrUnset = Field(
         None,
         validation_alias="FIRST_TOKEN_TIMEOUT",
@@ -187,6 +193,7 @@ class BackendConfig(Part):
         silence_s = self.request_timeout_s
         return Timeouts(
             connect_s=self.connect_timeout_s,
+            headers_s=self.headers_timeout_s,
             first_token_s=silence_s if self.first_token_timeout_s is None else self.first_token_timeout_s,
             idle_s=silence_s if self.idle_timeout_s is None else self.idle_timeout_s,
             total_s=self.total_timeout_s,

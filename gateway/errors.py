@@ -176,7 +176,7 @@ class UpstreamConnectionError(UpstreamError):
 
 
 class UpstreamTimeoutError(UpstreamError):
-    """The backend was silent for too long; `clock` names the one that fired (connect, first_token, idle, total)."""
+    """The backend was silent for too long; `clock` is which (connect, headers, first_token, idle, total)."""
 
     status = 504
     kind = "backend_timeout"

@@ -23,8 +23,6 @@ from gateway.stopping import drain, longest_end_s, say_close, shutdown_timeout_s
 from gateway.telemetry.logging import configure_logging, get_logger, toggle_debug
 from gateway.version import version_facts
 
-KEEPALIVE_TIMEOUT_S = 75.0
-"""Longer than the 60 s of common reverse proxies; aiohttp also gives a client this long to send its headers."""
 HANDSHAKE_TIMEOUT_S = 15.0
 GC_THRESHOLD = 10_000
 """How many objects more than before there must be for garbage to be looked for."""
@@ -54,7 +52,8 @@ def runner_options(config: Config) -> RunnerOptions:
     """Return the options of the runner, for the program and for tests alike."""
     return RunnerOptions(
         handler_cancellation=True,
-        keepalive_timeout=KEEPALIVE_TIMEOUT_S,
+        # aiohttp also gives a client this long to send its headers.
+        keepalive_timeout=config.listen.idle_timeout_s,
         access_log=None,
         # Bodies are decoded where they are read: with our bound, and with errors in the dialect of the route.
         auto_decompress=False,

@@ -33,8 +33,10 @@ def test_clients_keys_are_passed_on_where_neither_side_has_a_key() -> None:
 
 def test_the_middle_clocks_are_those_of_silence_unless_they_are_set() -> None:
     assert main_backend(REQUEST_TIMEOUT="7").timeouts == Timeouts(connect_s=5, first_token_s=7, idle_s=7, total_s=600)
-    named = main_backend(CONNECT_TIMEOUT="1", FIRST_TOKEN_TIMEOUT="2", IDLE_TIMEOUT="3", TOTAL_TIMEOUT="4")
-    assert named.timeouts == Timeouts(connect_s=1, first_token_s=2, idle_s=3, total_s=4)
+    named = main_backend(
+        HEADERS_TIMEOUT="0.5", CONNECT_TIMEOUT="1", FIRST_TOKEN_TIMEOUT="2", IDLE_TIMEOUT="3", TOTAL_TIMEOUT="4"
+    )
+    assert named.timeouts == Timeouts(connect_s=1, headers_s=0.5, first_token_s=2, idle_s=3, total_s=4)
 
 
 def test_another_backend_is_the_only_one_also_after_reading_again(tmp_path: Path) -> None:

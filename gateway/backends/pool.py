@@ -43,6 +43,8 @@ _ERROR_BODY_BYTES = 64 * 1024
 _AT_ONCE_BYTES = 64 * 1024
 HARMLESS_CAUSES = frozenset({"refused", "context", "unknown_model", "unsupported", "limit", "status_429"})
 """Failures that say nothing against a place: they come of the question, or pass by themselves."""
+HEADERS = "headers"
+"""The clock for the headers of a stream, where that is another than the one for the first token."""
 CANCELLED = "cancelled"
 """How an attempt ended whose client left, or that the end of the process cut short."""
 MAX_LEARNT = 8
@@ -241,8 +243,9 @@ class Pool:
         streams = question.streams(target, dropped)
         clocks = _clocks(backend, target)
         wait_s = clocks.first_token_s if streams else clocks.total_s
-        clock = "first_token" if streams else "total"
-        response = await self._send(session, exchange, backend, encoded, wait_s, clock)
+        clock = HEADERS if streams and clocks.headers_s else "first_token" if streams else "total"
+        headers_s = min(wait_s, clocks.headers_s or wait_s) if streams else wait_s
+        response = await self._send(session, exchange, backend, encoded, headers_s, clock)
         answer = Answer(
             exchange,
             target,
@@ -295,9 +298,8 @@ class Pool:
         except TimeoutError as error:
             if isinstance(error, aiohttp.ClientError):
                 raise connection_error(error, backend.name) from None
-            raise UpstreamTimeoutError(
-                f"the backend did not begin to answer within {wait_s:g} s", clock=clock
-            ) from None
+            late = "sent no headers" if clock == HEADERS else "did not begin to answer"
+            raise UpstreamTimeoutError(f"the backend {late} within {wait_s:g} s", clock=clock) from None
         except (aiohttp.ClientError, ConnectionError) as error:
             raise connection_error(error, backend.name) from None
 

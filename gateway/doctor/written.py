@@ -66,7 +66,7 @@ def _row(settings: BackendSettings, report: BackendReport | None, names: _Names)
     row |= {"priority": settings.priority, "weight": settings.weight}
     if profile := _profile(settings, report):
         row["profile"] = profile
-    row["timeouts"] = settings.timeouts.model_dump()
+    row["timeouts"] = settings.timeouts.model_dump(exclude_none=True)
     if limits := _limits(settings, report):
         row["limits"] = limits
     if tls := settings.tls.model_dump(mode="json", exclude_defaults=True):

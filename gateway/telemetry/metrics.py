@@ -266,7 +266,7 @@ class Metrics:
         self.cache[outcome] = self.cache.get(outcome, 0) + 1
 
     def clock_fired(self, backend: str, clock: str) -> None:
-        """Count a backend that was silent for too long: connect, first_token, idle or total."""
+        """Count a backend that was silent for too long: connect, headers, first_token, idle or total."""
         key = (backend, clock)
         self.clocks[key] = self.clocks.get(key, 0) + 1
 

@@ -67,6 +67,20 @@ async def test_a_backend_without_a_first_token_is_a_504(
     assert (await gateway.record())["error"] == "backend_timeout"
 
 
+@each_stream
+async def test_headers_that_do_not_come_have_a_clock_of_their_own(
+    backend: ScriptedBackend, start: StartGateway, way: Way
+) -> None:
+    gateway = await start(HEADERS_TIMEOUT="1", FIRST_TOKEN_TIMEOUT="30")
+    backend.play([hang], [head(), sleep(1.5), send(whole_stream()), end])
+    reply = await gateway.ask(way.path, way.body)
+    assert (reply.status, way.error(reply)["message"]) == (504, "the backend sent no headers within 1 s")
+    assert (await gateway.record())["clock"] == "headers"
+    metrics = (await gateway.ask("/metrics", method="GET")).text
+    assert 'gateway_backend_timeouts_total{backend="main",clock="headers"} 1.0' in metrics
+    assert way.text(await gateway.ask(way.path, way.body)) == TEXT, "what comes after may take longer"
+
+
 UNFINISHED: list[list[Step]] = [
     [hang],
     [head(200, JSON, length=100), send(b"{"), hang],

@@ -8,6 +8,7 @@ from statistics import median
 from tests.faults.asking import LIVE_WAYS, SIX_WAYS, WAYS, Outcome, Way
 from tests.faults.backend import Attempt
 from tests.faults.bench import LONG_S, Bench, Connection, MemoryWatch, connected, request, response
+from tests.faults.fleet import CLIENT_IDLE_S
 from tests.faults.judging import FAR_BEYOND, Verdict
 from tests.faults.scorecard import Measured
 
@@ -220,6 +221,8 @@ async def slow_senders(bench: Bench) -> Measured:
     if any("00-fine.slow" in one.model for one in bench.backend.attempts[since:]):
         measured.notes.append("half a request reached the backend")
     lasted = [one for one in ended if isinstance(one, float)]
+    if max(lasted, default=0.0) > FAR_BEYOND * max(1.0, CLIENT_IDLE_S * bench.profile.scale):
+        measured.notes.append(f"a client was cut off late, after {max(lasted):.1f} s")
     measured.numbers = {
         "senders": len(senders),
         "others served": served,

@@ -14,6 +14,7 @@ from tests.faults.wire import SPARE_MODEL
 FIRST_TOKEN_S = 10.0
 SILENCE_S = 30.0
 HEARTBEAT_S = 15.0
+CLIENT_IDLE_S = 75.0
 RETRIES = 2
 COLUMNS = tuple(way.name for way in WAYS)
 
@@ -26,6 +27,7 @@ def settings(scale: float, file: Path) -> dict[str, str]:
         "FIRST_TOKEN_TIMEOUT": f"{FIRST_TOKEN_S * scale:g}",
         "TOTAL_TIMEOUT": f"{SILENCE_S * scale:g}",
         "HEARTBEAT_INTERVAL": f"{HEARTBEAT_S * scale:g}",
+        "CLIENT_IDLE_TIMEOUT": f"{CLIENT_IDLE_S * scale:g}",
         "MAX_RETRIES": str(RETRIES),
         "PLAIN_REQUESTS": "streamed",
         "LOG_LEVEL": "WARNING",

@@ -8,6 +8,7 @@ import psutil
 
 from tests.faults.asking import LIVE_WAYS, SIX_WAYS, Outcome, Seen
 from tests.faults.bench import LONG_S, MEGABYTE, Bench, Connection, MemoryWatch, anonymous_bytes, bench, connected
+from tests.faults.fleet import CLIENT_IDLE_S
 from tests.faults.judging import Verdict
 from tests.faults.load import allow_many_files, at_a_rate, averaged, mixed_load, slope
 from tests.faults.profiles import Profile
@@ -123,7 +124,7 @@ async def endurance(profile: Profile) -> Measured:
     """Row 25: idle connections and a mixed load leave memory flat, and nothing open."""
     measured = Measured(25, "idle connections; mixed load and faults", Verdict.PASS)
     count = min(profile.idle_connections, allow_many_files(profile.idle_connections + 2000) - 1000)
-    async with bench(profile, scale=0.1) as running:
+    async with bench(profile, scale=0.1, CLIENT_IDLE_TIMEOUT=f"{CLIENT_IDLE_S:g}") as running:
         await mixed_load(running.asking, 1.0)
         files = psutil.Process(running.pid).num_fds()
         idle = await _open_idle(running, count)

@@ -71,6 +71,8 @@ async def drip(port: int, before: bytes, drops: bytes) -> bytes:
 def test_a_client_has_75_seconds_for_its_headers_and_no_more() -> None:
     config = Config.from_mapping({"OPENAI_API_BASE_URL": "http://127.0.0.1:1/v1"})
     assert runner_options(config)["keepalive_timeout"] == 75
+    chosen = Config.from_mapping({"OPENAI_API_BASE_URL": "http://127.0.0.1:1/v1", "CLIENT_IDLE_TIMEOUT": "620"})
+    assert runner_options(chosen)["keepalive_timeout"] == 620
 
 
 SLOW = [
