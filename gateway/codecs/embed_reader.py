@@ -48,6 +48,6 @@ def _decode_list(body: bytes) -> EmbeddingList:
         return EmbeddingList(error=raw["error"])
     try:
         data = msgspec.convert(raw.get("data"), list[EmbeddingItem] | None, strict=False)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeEncodeError):  # half a surrogate pair is no text
         raise TranslationError("the backend's embeddings are not lists of numbers") from None
     return EmbeddingList(data=data)

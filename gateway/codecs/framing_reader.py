@@ -76,8 +76,7 @@ class FramingReader:
         if self._one_body or not self._decided:
             return self._finish_body() if end is End.CLEAN else [self._fail(_cut())]
         events: list[Event] = []
-        last = self._held.rstrip(b"\r\n") + b"\n\n"
-        if end is End.CLEAN and all(map(is_whole, SseDecoder().feed(last))) and last.strip():
+        if end is End.CLEAN and (last := _unended(self._held)):
             events = self._pass(last)
         if self.ended:
             return events
@@ -220,6 +219,19 @@ class FramingReader:
         # The error lives on with its frames: what was held back need not.
         self._held, self._last, self._body, self._assembly, self._sse = b"", b"", [], None, SseDecoder()
         return Failure(error)
+
+
+def _unended(held: bytes) -> bytes:
+    """Return the event that a body's end left without its blank line, b"" where it is not whole.
+
+    What stands behind its data is the beginning of another line, or says nothing.
+    """
+    lines = held.splitlines(keepends=True)
+    while lines and not lines[-1].startswith(b"data:"):
+        lines.pop()
+    event = b"".join(lines).rstrip(b"\r\n") + b"\n\n"
+    payloads = SseDecoder().feed(event)
+    return event if payloads and all(map(is_whole, payloads)) else b""
 
 
 def _last_event_end(data: bytes, start: int, stop: int | None = None) -> int:

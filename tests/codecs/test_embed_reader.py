@@ -40,6 +40,7 @@ def test_odd_numbers_are_read_by_hand() -> None:
         pytest.param(answer((0, [1.0])), "1 embeddings for 2 inputs", id="too few"),
         pytest.param(b"{}", "0 embeddings for 2 inputs", id="none"),
         pytest.param(b'{"data":[{"embedding":"a"},{"x":1}]}', "not lists of numbers", id="wrong types"),
+        pytest.param(b'{"data":["\\ud800"]}', "not lists of numbers", id="half a character"),
         pytest.param(b'{"error":{"message":"no room"}}', "no room", id="an error object"),
         pytest.param(b'{"error":"no room","data":7}', "no room", id="an error text beside wrong types"),
         pytest.param(b'{"data":[', "broken JSON", id="broken JSON"),

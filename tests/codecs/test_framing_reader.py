@@ -134,6 +134,20 @@ def test_a_last_event_without_its_blank_line_passes_with_one() -> None:
     assert passed(read(FramingReader(), stream)) == stream + b"\n\ndata: [DONE]\n\n"
 
 
+@pytest.mark.parametrize("rest", [b"d", b"data", b"data:", b"data: ", b"event", b": pi", b"id: 1\nda", b'data: {"cho'])
+def test_the_beginning_of_an_event_does_not_pass_when_the_body_ends_with_it(rest: bytes) -> None:
+    begun = sse(said("a"), done=False)
+    for end in (End.CLEAN, End.CUT):
+        events = read(FramingReader(), begun + rest, end)
+        assert isinstance(failure(events), UpstreamConnectionError)
+        assert passed(events) == begun
+
+
+def test_a_last_event_passes_without_the_line_that_was_cut() -> None:
+    stream = b"id: 1\ndata: " + json.dumps(chunk({"content": "a"}, "stop")).encode()
+    assert passed(read(FramingReader(), stream + b"\nda")) == stream + b"\n\ndata: [DONE]\n\n"
+
+
 def test_nothing_passes_after_done() -> None:
     assert passed(read(FramingReader(), WHOLE + sse(said("late")))) == WHOLE
 
