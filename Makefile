@@ -113,7 +113,7 @@ lint: $(DEV_STAMP) ## check style, types and imports, and look for unsafe code a
 PART_1 = tests/backends tests/catalog tests/handlers tests/middlewares tests/web
 PART_2 = tests/codecs tests/conformance tests/golden tests/demo tests/e2e tests/security tests/doctor tests/keys
 PART_3 = tests $(PART_1:%=--ignore=%) $(PART_2:%=--ignore=%)
-PART = COVERAGE_FILE=.coverage.part$(1) $(PY) -m pytest -q -m "not slow and not deploy" --cov --cov-report= $(PART_$(1))
+PART = COVERAGE_FILE=.coverage.part$(1) $(PY) -m pytest -q -rs -m "not slow and not deploy" --cov --cov-report= $(PART_$(1))
 
 test: lint ## lint, then all tests but the slow ones, with coverage (at most 5 minutes)
 	@echo "pytest"
