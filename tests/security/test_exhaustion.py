@@ -157,7 +157,9 @@ SLOW = {
 }
 
 
-@pytest.mark.skipif(shutil.which("slowhttptest") is None, reason="slowhttptest is not installed (apt-get install slowhttptest)")
+@pytest.mark.skipif(
+    shutil.which("slowhttptest") is None, reason="slowhttptest is not installed (apt-get install slowhttptest)"
+)
 @pytest.mark.parametrize("options", SLOW.values(), ids=SLOW)
 async def test_slowhttptest_keeps_nobody_else_waiting(program: Program, options: tuple[str, ...]) -> None:
     path = "/api/version" if "-X" in options else "/api/chat"
