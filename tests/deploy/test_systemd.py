@@ -117,8 +117,15 @@ def test_systemd_waits_for_the_programs_own_word_and_starts_it_again_when_it_fai
     assert int(options["WatchdogSec"]) >= 10
 
 
-def test_a_reload_is_the_signal_that_the_program_knows() -> None:
-    assert service()["ExecReload"] == "/bin/kill -HUP $MAINPID"
+def test_a_reload_is_the_signal_that_the_program_knows_and_wants_no_program_but_the_shell() -> None:
+    with subprocess.Popen(["sleep", "600"]) as process:
+        # systemd sets the variable, and replaces it only where it is a word of its own.
+        reload = subprocess.run(
+            shlex.split(service()["ExecReload"]), env={"MAINPID": str(process.pid), "PATH": "/nonexistent"}, check=False
+        )
+        if reload.returncode != 0:
+            process.kill()
+    assert (reload.returncode, process.returncode) == (0, -signal.SIGHUP)
 
 
 def test_bad_settings_are_not_tried_again() -> None:
