@@ -1,5 +1,6 @@
 """create_app: the one place where everything is put together; nothing is built at import."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from functools import partial
@@ -49,6 +50,7 @@ from gateway.telemetry.gathering import FAMILIES, SUMMARY, Gathering
 from gateway.telemetry.metrics import METRICS, BackendState, Metrics
 from gateway.telemetry.recent import RECENT, Recent
 from gateway.telemetry.system import watched
+from gateway.telemetry.tracing import open_tracing
 from gateway.version import version_facts
 from gateway.web.counted import CountedNumbers
 from gateway.web.feed import Feed
@@ -67,6 +69,7 @@ def create_app(config: Config, lifecycle: Lifecycle | None = None) -> web.Applic
     keys = KeyStore(config.access.keys_file) if config.access.keys_file is not None else None
     lifecycle = lifecycle if lifecycle is not None else Lifecycle()
     app = web.Application(middlewares=_middlewares(config, metrics, recent, policy, keys, lifecycle))
+    _add_tracing(app)
     app[LIFECYCLE] = lifecycle
     app[STREAM_CLOCKS] = StreamClocks(config.backend.heartbeat_interval_s, config.listen.write_timeout_s)
     app[BODY_TIMEOUT_S] = config.listen.body_timeout_s
@@ -109,6 +112,23 @@ def _middlewares(
         size_limit_middleware(config.listen.request_max_size_bytes),
         stopping_middleware(lifecycle),
     ]
+
+
+def _add_tracing(app: web.Application) -> None:
+    """Trace requests where OTEL_* variables ask for it; nothing is there where they do not."""
+    tracing = open_tracing(os.environ, __version__)
+    if tracing is None:
+        return
+    from gateway.middlewares.tracing import tracing_middleware
+
+    # After the two that make the exchange and log it: both tell the id of the trace.
+    app.middlewares.insert(2, tracing_middleware(tracing))
+
+    async def live(_: web.Application) -> AsyncIterator[None]:
+        yield
+        await tracing.aclose()
+
+    app.cleanup_ctx.append(live)
 
 
 def _add_admission(app: web.Application, config: Config, metrics: Metrics | None) -> Admission:

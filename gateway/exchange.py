@@ -3,9 +3,12 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 from time import monotonic_ns
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from aiohttp import web
+
+if TYPE_CHECKING:
+    from gateway.telemetry.tracing import Trace
 
 
 class Dialect(StrEnum):
@@ -46,6 +49,8 @@ class Exchange:
     """The name of the key the client showed; None where it showed none of ours."""
     queued_ns: int | None = None
     """How long the request waited for its turn; None where it did not have to wait."""
+    queue_began_ns: int | None = None
+    """When it began to wait for its turn."""
     clock: str | None = None
     """Which of the backend's clocks ended the request."""
     delivery: str | None = None
@@ -56,6 +61,12 @@ class Exchange:
     """What the response cache did; None where it is off, or the answer is not one to keep."""
     trace_id: str | None = None
     """The id of the trace this request belongs to, in hex; None where nothing is traced."""
+    trace_headers: dict[str, str] = field(default_factory=dict)
+    """What carries the trace on to a backend: the client's own headers, or those of the latest attempt."""
+    trace: "Trace | None" = field(default=None, repr=False)
+    """The spans of this request; None where nothing is traced."""
+    finish_reason: str | None = None
+    """Why the answer ended, in OpenAI's words; None while it has not."""
     waited_ns: int = 0
     """How long the request waited for others: its client, a backend, a pause; its turn is in `queued_ns`."""
     waited_first_ns: int = 0

@@ -217,7 +217,7 @@ def test_the_lock_of_the_deploy_tools_can_be_installed_over_the_development_lock
 
 def test_the_wheel_offers_the_extras_that_users_need_and_one_for_developers(wheel: Path) -> None:
     metadata = read(wheel, "METADATA")
-    assert re.findall(r"^Provides-Extra: (.*)$", metadata, re.MULTILINE) == ["redis", "dev"]
+    assert re.findall(r"^Provides-Extra: (.*)$", metadata, re.MULTILINE) == ["otel", "redis", "dev"]
     base = [Requirement(text) for text in re.findall(r"^Requires-Dist: (.*)$", metadata, re.MULTILINE)]
     needed = {canonicalize_name(one.name) for one in base if "extra" not in str(one.marker)}
     assert needed == {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]}

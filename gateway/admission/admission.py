@@ -103,7 +103,7 @@ class Admission:
         """Take a place in the queue for a client of which `bound` requests may run at once (0: any number)."""
         if self._queue.try_enter(client, bound):
             return
-        began_ns = monotonic_ns()
+        exchange.queue_began_ns = began_ns = monotonic_ns()
         try:
             await self._queue.wait(client, bound)
         except ProxyException as refusal:

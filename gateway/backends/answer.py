@@ -216,6 +216,7 @@ class Answer:
                 self._exchange.reasoning_tokens = event.reasoning_tokens
             elif isinstance(event, Finish):
                 self._complete = self._stopped is None
+                self._exchange.finish_reason = event.reason
             elif isinstance(event, Failure):
                 self.failure = event.error
                 self._clean(event.error)

@@ -202,11 +202,14 @@ class Pool:
             encoded = question.encode(target, dropped)
             sent_ns = time.monotonic_ns()
             exchange.translation_ns += sent_ns - began_ns
+            _trace_attempt(exchange, backend, target, encoded)
             try:
                 answer = await self._attempt(exchange, backend, target, question, encoded, dropped, session)
             except ProxyException as error:
                 self._count(target.backend, error.kind)
                 exchange.tries.append((target.backend, error.kind, sent_ns, time.monotonic_ns()))
+                if exchange.trace is not None:
+                    exchange.trace.failed(error.kind, error.status if isinstance(error, UpstreamStatusError) else None)
                 if session is self._session is not self._unpooled and self._met_a_closing_connection(backend, error):
                     # Others that were kept may be as stale: the next one is new.
                     session = self._unpooled
@@ -220,6 +223,8 @@ class Pool:
             except asyncio.CancelledError:
                 self._count(target.backend, CANCELLED)
                 exchange.tries.append((target.backend, CANCELLED, sent_ns, time.monotonic_ns()))
+                if exchange.trace is not None:
+                    exchange.trace.failed(CANCELLED)
                 raise
             else:
                 exchange.tries.append((target.backend, "ok", sent_ns, time.monotonic_ns()))
@@ -284,6 +289,7 @@ class Pool:
     ) -> aiohttp.ClientResponse:
         headers = backend.headers(exchange.client_key, exchange.request_id)
         headers.update(encoded.headers)
+        headers.update(exchange.trace_headers)
         try:
             async with asyncio.timeout(wait_s):
                 asked = session.post(
@@ -336,6 +342,9 @@ class Pool:
     def _note_end(self, exchange: Exchange, answer: Answer) -> None:
         """Note how an answer ended that had begun well."""
         target = answer.target
+        if exchange.trace is not None:
+            broken = answer.failure.kind if answer.failure is not None else None
+            exchange.trace.answered(broken if answer.complete or broken else CANCELLED)
         if answer.complete:
             self.breakers.succeeded(target.backend, target.model)
         elif isinstance(answer.failure, UpstreamError):
@@ -387,6 +396,15 @@ def _clocks(backend: Backend, target: Target) -> Timeouts:
     """Return the clocks of a target: the backend's, with those of its model in their place."""
     timeouts = backend.settings.timeouts
     return timeouts if target.clocks is None else target.clocks.over(timeouts)
+
+
+def _trace_attempt(exchange: Exchange, backend: Backend, target: Target, encoded: Encoded) -> None:
+    """Begin the span of an attempt, where there are spans: the backend is told its id."""
+    if exchange.trace is not None:
+        url = backend.base_url
+        exchange.trace_headers = exchange.trace.attempt(
+            backend=target.backend, model=target.model, host=url.host, port=url.port, path=encoded.path
+        )
 
 
 def _payload(body: bytes) -> aiohttp.Payload:

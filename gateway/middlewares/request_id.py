@@ -10,6 +10,8 @@ from gateway.exchange import EXCHANGE, ROUTES, Exchange
 
 REQUEST_ID_HEADER = "X-Request-ID"
 TRACE_HEADER = "traceparent"
+TRACE_STATE_HEADER = "tracestate"
+_LONGEST_STATE = 512
 _sane = re.compile(r"[A-Za-z0-9._:-]{1,128}").fullmatch
 
 
@@ -34,6 +36,15 @@ def new_request_id() -> str:
     return "req_" + os.urandom(12).hex()
 
 
+def _passed_on(request: web.Request) -> dict[str, str]:
+    """Return the headers of a client's trace; a state longer than the standard asks for is left out."""
+    headers = {TRACE_HEADER: request.headers[TRACE_HEADER]}
+    state = ",".join(request.headers.getall(TRACE_STATE_HEADER, ()))
+    if state and len(state) <= _LONGEST_STATE and state.isascii() and state.isprintable():
+        headers[TRACE_STATE_HEADER] = state
+    return headers
+
+
 @web.middleware
 async def request_id_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Put an `Exchange` at `request[EXCHANGE]`. A sane X-Request-ID of the client is kept, any other is replaced."""
@@ -44,6 +55,8 @@ async def request_id_middleware(request: web.Request, handler: Handler) -> web.S
         exchange.cache_control = ",".join(request.headers.getall(hdrs.CACHE_CONTROL))
     if TRACE_HEADER in request.headers:
         exchange.trace_id = trace_id(request.headers[TRACE_HEADER])
+        if exchange.trace_id is not None:
+            exchange.trace_headers = _passed_on(request)
     info = request.app[ROUTES].get(request.match_info.route)
     if info is not None:
         exchange.route = info.label
