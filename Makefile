@@ -92,7 +92,7 @@ run: $(RUN_STAMP)
 # The settings of whoever runs the tests, and those of the SDKs, are not the tests' own; nor is a proxy on the way to them.
 FOREIGN := import os; from gateway.config import settings; names = {row.name for row in settings()}; \
 	print(*(name for name in os.environ if name in names \
-	or name.startswith(("OPENAI_", "OLLAMA_", "PROXY_", "PYTEST_", "COVERAGE_"))))
+	or name.startswith(("OPENAI_", "OLLAMA_", "OTEL_", "PROXY_", "PYTEST_", "COVERAGE_"))))
 CLEAN_ENVIRONMENT = unset ALL_PROXY all_proxy $$($(PY) -c '$(FOREIGN)'); \
 	NO_PROXY="127.0.0.1,localhost,::1$${NO_PROXY:+,$$NO_PROXY}"; no_proxy=$$NO_PROXY; export NO_PROXY no_proxy
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from time import monotonic, monotonic_ns, time_ns
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,7 @@ class Tracing:
 
         def close() -> None:
             self._provider.shutdown()
-            if not loop.is_closed():
+            with suppress(RuntimeError):  # the loop may be closed by now
                 loop.call_soon_threadsafe(over.set)
 
         threading.Thread(target=close, name="tracing-close", daemon=True).start()

@@ -173,6 +173,23 @@ async def test_a_dead_collector_harms_no_request_and_says_so_once(
     assert len([line for line in gateway.said() if line["event"] == "tracing trouble"]) == len(troubles) == 1
 
 
+async def test_a_collector_that_hangs_does_not_hold_up_the_end(
+    monkeypatch: pytest.MonkeyPatch, backend: ScriptedBackend
+) -> None:
+    monkeypatch.setattr("gateway.telemetry.spans.CLOSING_S", 0.1)
+    backend.play(stream())
+    async with ScriptedBackend() as hanging:
+        hanging.play([hang])
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{hanging.port}")
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
+        async with running_gateway(backend) as gateway:
+            assert (await gateway.ask("/api/chat", CHAT)).status == 200
+            async with asyncio.timeout(LONG_S):
+                while not hanging.calls:
+                    await asyncio.sleep(0.01)
+    assert "traces lost" in [line["event"] for line in gateway.said()]
+
+
 async def test_without_tracing_a_clients_context_goes_on_unchanged(backend: ScriptedBackend) -> None:
     backend.play(stream())
     async with running_gateway(backend) as gateway:
