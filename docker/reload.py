@@ -29,6 +29,11 @@ def stamps(folder: Path) -> Stamps:
     return found
 
 
+def start(command: list[str]) -> subprocess.Popen[bytes]:
+    """Start the command: the words this program was given, without a shell."""
+    return subprocess.Popen(command)  # noqa: S603 - whoever starts this program chose the words # nosec B603
+
+
 def end(process: subprocess.Popen[bytes]) -> int:
     """End the command and return its exit code."""
     for _ in range(2):
@@ -46,13 +51,13 @@ def watch(folder: Path, command: list[str]) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    seen, process = stamps(folder), subprocess.Popen(command)  # noqa: S603 - what the caller asked for # nosec B603
+    seen, process = stamps(folder), start(command)
     while not stop.wait(LOOK_EVERY_S):
         now = stamps(folder)
         if now != seen:
             sys.stderr.write("reload: a file changed, starting again\n")
             end(process)
-            seen, process = now, subprocess.Popen(command)  # noqa: S603 - what the caller asked for # nosec B603
+            seen, process = now, start(command)
     return end(process)
 
 

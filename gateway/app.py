@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from functools import partial
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -57,6 +58,9 @@ from gateway.web.feed import Feed
 from gateway.web.status import StatusPageHandler
 from gateway.web.view import View
 
+if TYPE_CHECKING:
+    from gateway.telemetry.spans import Tracing
+
 
 def create_app(config: Config, lifecycle: Lifecycle | None = None) -> web.Application:
     """Return the gateway as an application, to be run with `server.runner_options`. Call it in a running event loop.
@@ -68,8 +72,10 @@ def create_app(config: Config, lifecycle: Lifecycle | None = None) -> web.Applic
     policy = OriginPolicy(config.access.cors_origins, config.access.ollama_origins)
     keys = KeyStore(config.access.keys_file) if config.access.keys_file is not None else None
     lifecycle = lifecycle if lifecycle is not None else Lifecycle()
-    app = web.Application(middlewares=_middlewares(config, metrics, recent, policy, keys, lifecycle))
-    _add_tracing(app)
+    tracing = open_tracing(os.environ, __version__)
+    app = web.Application(middlewares=_middlewares(config, metrics, recent, tracing, policy, keys, lifecycle))
+    if tracing is not None:
+        app.on_cleanup.append(lambda _: tracing.aclose())
     app[LIFECYCLE] = lifecycle
     app[STREAM_CLOCKS] = StreamClocks(config.backend.heartbeat_interval_s, config.listen.write_timeout_s)
     app[BODY_TIMEOUT_S] = config.listen.body_timeout_s
@@ -96,39 +102,24 @@ def _middlewares(
     config: Config,
     metrics: Metrics | None,
     recent: Recent | None,
+    tracing: "Tracing | None",
     policy: OriginPolicy,
     keys: KeyStore | None,
     lifecycle: Lifecycle,
 ) -> list[Middleware]:
     """Return the middlewares, outermost first."""
+    observers = metrics, recent, tracing
     access, address = config.access, partial(client_address, trusted=config.listen.trusted_proxies)
     return [
         request_id_middleware,
         access_log_middleware(detail=config.log.detail, per_second=config.log.sample),
-        *([metrics_middleware(metrics, recent)] if metrics is not None or recent is not None else []),
+        *([metrics_middleware(*observers)] if any(one is not None for one in observers) else []),
         error_middleware,
         origin_middleware(policy, config.listen.host),
         authentication_middleware(access.api_keys, access.admin_key, keys=keys, address=address),
         size_limit_middleware(config.listen.request_max_size_bytes),
         stopping_middleware(lifecycle),
     ]
-
-
-def _add_tracing(app: web.Application) -> None:
-    """Trace requests where OTEL_* variables ask for it; nothing is there where they do not."""
-    tracing = open_tracing(os.environ, __version__)
-    if tracing is None:
-        return
-    from gateway.middlewares.tracing import tracing_middleware
-
-    # After the two that make the exchange and log it: both tell the id of the trace.
-    app.middlewares.insert(2, tracing_middleware(tracing))
-
-    async def live(_: web.Application) -> AsyncIterator[None]:
-        yield
-        await tracing.aclose()
-
-    app.cleanup_ctx.append(live)
 
 
 def _add_admission(app: web.Application, config: Config, metrics: Metrics | None) -> Admission:

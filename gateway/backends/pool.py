@@ -156,10 +156,11 @@ class Pool:
             if pause:
                 await waiting(exchange, asyncio.sleep(pause))
             backend = backends[target.backend]
+            clocks = _clocks(backend, target)
             try:
-                return await self._visit(exchange, backend, target, question, walk)
+                return await self._visit(exchange, backend, target, clocks, question, walk)
             except ProxyException as error:
-                cause = walk.failed(target, error, _clocks(backend, target).first_token_s)
+                cause = walk.failed(target, error, clocks.first_token_s)
                 self._note_failure(exchange, backend, target, error, cause)
                 if walk.over:
                     blame = walk.blame or error
@@ -172,11 +173,17 @@ class Pool:
         return not self.breakers.blocks(backend.name, target.model) and backend.budget.spend()
 
     async def _visit(
-        self, exchange: Exchange, backend: Backend, target: Target, question: Question, walk: Walk
+        self,
+        exchange: Exchange,
+        backend: Backend,
+        target: Target,
+        clocks: Timeouts,
+        question: Question,
+        walk: Walk,
     ) -> tuple[Answer, Gate]:
         """Ask one place, within its limits: who could go elsewhere does not wait for a place at a full one."""
         gate = backend.gate
-        longest_s = _clocks(backend, target).first_token_s
+        longest_s = clocks.first_token_s
         exchange.probe = 0
         await waiting(exchange, gate.enter(0.0 if walk.has_others else longest_s))
         try:
@@ -184,7 +191,7 @@ class Pool:
             exchange.probe = self.breakers.asked(target.backend, target.model, longest_s)
             if not exchange.attempts:
                 backend.budget.offer()
-            answer = await self._learn(exchange, backend, target, question)
+            answer = await self._learn(exchange, backend, target, clocks, question)
         except BaseException as error:
             gate.leave()
             if not isinstance(error, ProxyException):
@@ -193,7 +200,9 @@ class Pool:
         self._count(target.backend, "ok")
         return answer, gate
 
-    async def _learn(self, exchange: Exchange, backend: Backend, target: Target, question: Question) -> Answer:
+    async def _learn(
+        self, exchange: Exchange, backend: Backend, target: Target, clocks: Timeouts, question: Question
+    ) -> Answer:
         """Ask, and ask again without each parameter that the backend says it does not take."""
         known = dropped = self.learned.dropped(target.backend, target.model)
         session = self._session
@@ -204,7 +213,7 @@ class Pool:
             exchange.translation_ns += sent_ns - began_ns
             _trace_attempt(exchange, backend, target, encoded)
             try:
-                answer = await self._attempt(exchange, backend, target, question, encoded, dropped, session)
+                answer = await self._attempt(exchange, backend, target, clocks, question, encoded, dropped, session)
             except ProxyException as error:
                 self._count(target.backend, error.kind)
                 exchange.tries.append((target.backend, error.kind, sent_ns, time.monotonic_ns()))
@@ -237,6 +246,7 @@ class Pool:
         exchange: Exchange,
         backend: Backend,
         target: Target,
+        clocks: Timeouts,
         question: Question,
         encoded: Encoded,
         dropped: frozenset[str],
@@ -246,7 +256,6 @@ class Pool:
         exchange.attempts += 1
         started_s = time.monotonic()
         streams = question.streams(target, dropped)
-        clocks = _clocks(backend, target)
         wait_s = clocks.first_token_s if streams else clocks.total_s
         clock = HEADERS if streams and clocks.headers_s else "first_token" if streams else "total"
         headers_s = min(wait_s, clocks.headers_s or wait_s) if streams else wait_s

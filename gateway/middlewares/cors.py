@@ -16,7 +16,7 @@ LOCAL_ORIGINS = (
     *(
         f"{scheme}://{host}{port}"
         for scheme in ("http", "https")
-        for host in ("localhost", "127.0.0.1", "0.0.0.0")  # noqa: S104  an origin to compare with, nothing is bound # nosec B104
+        for host in ("localhost", "127.0.0.1", "0.0.0.0")  # noqa: S104 - an origin to compare with, nothing is bound # nosec B104
         for port in ("", ":*")
     ),
     *(f"{scheme}://*" for scheme in ("app", "file", "tauri", "vscode-webview", "vscode-file")),

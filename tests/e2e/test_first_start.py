@@ -37,7 +37,7 @@ def asked_with_curl(line: str) -> str:
         done = subprocess.run(["sh", "-c", line], env=clean_environment(), capture_output=True, text=True, check=True)
         return done.stdout
     _, _, url, _, body = shlex.split(line)
-    with build_opener(ProxyHandler({})).open(Request(url, body.encode()), timeout=30) as response:  # noqa: S310  # our own
+    with build_opener(ProxyHandler({})).open(Request(url, body.encode()), timeout=30) as response:  # noqa: S310 - our own
         text: str = response.read().decode()
     return text
 

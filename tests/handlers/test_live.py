@@ -104,27 +104,22 @@ async def test_a_whole_delivery_repairs_a_cut_unseen(
     assert len(backend.calls) == 2
 
 
+@pytest.mark.parametrize(("setting", "held", "shown"), [({}, 8, 30), ({"GUARDED_TOKENS": "3"}, 2, 3)])
 @each_stream
 async def test_a_guarded_delivery_repairs_a_cut_at_the_beginning_alone(
-    backend: ScriptedBackend, start: StartGateway, pauses: list[float], way: Way
+    backend: ScriptedBackend,
+    start: StartGateway,
+    pauses: list[float],
+    way: Way,
+    setting: dict[str, str],
+    held: int,
+    shown: int,
 ) -> None:
-    gateway = await start(MAX_RETRIES="1", DELIVERY="guarded")
+    gateway = await start(MAX_RETRIES="1", DELIVERY="guarded", **setting)
     many = [token(f"{number} ") for number in range(40)]
-    backend.play([head(), send(ROLE, *many[:8]), close], stream())
+    backend.play([head(), send(ROLE, *many[:held]), close], stream())
     assert way.text(await gateway.ask(way.path, way.body)) == TEXT
-    backend.play([head(), send(ROLE, *many[:30]), close], stream())
-    way.last_error(await gateway.ask(way.path, way.body))
-
-
-@each_stream
-async def test_how_many_tokens_are_guarded_is_configured(
-    backend: ScriptedBackend, start: StartGateway, pauses: list[float], way: Way
-) -> None:
-    gateway = await start(MAX_RETRIES="1", DELIVERY="guarded", GUARDED_TOKENS="3")
-    many = [token(f"{number} ") for number in range(40)]
-    backend.play([head(), send(ROLE, *many[:2]), close], stream())
-    assert way.text(await gateway.ask(way.path, way.body)) == TEXT
-    backend.play([head(), send(ROLE, *many[:3]), close], stream())
+    backend.play([head(), send(ROLE, *many[:shown]), close], stream())
     way.last_error(await gateway.ask(way.path, way.body))
 
 
