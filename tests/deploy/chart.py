@@ -2,18 +2,16 @@
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.chart_checksum import CHART, GOLDEN, RENDERED_OF, ROOT, chart_checksum
+
 helm: Any = pytest.importorskip("helm_python", reason="helm-python-sdk is not installed: make test-deploy has it")
 yaml: Any = pytest.importorskip("yaml", reason="PyYAML is not installed: make test-deploy has it")
 
-ROOT = Path(__file__).parents[2]
-CHART = ROOT / "helm" / "ollama-openai-proxy"
 MANIFESTS = ROOT / "docs" / "kubernetes"
-GOLDEN = Path(__file__).parent / "golden"
 
 BACKEND = {"settings": {"OPENAI_API_BASE_URL": "https://backend.example/v1"}}
 EXISTING: dict[str, Any] = {
@@ -26,6 +24,13 @@ EXISTING: dict[str, Any] = {
     "serviceAccount": {"create": False},
     "preStopSleepSeconds": 0,
     "strategy": {"type": "Recreate"},
+    "podMonitor": {
+        "enabled": True,
+        "authorization": {"credentials": {"name": "gateway-scrape", "key": "token"}},
+        "tlsConfig": {"insecureSkipVerify": True},
+    },
+    "autoscaling": {"enabled": True, "targetCPUUtilizationPercentage": None, "targetRequestsInFlight": 40},
+    "httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]},
 }
 STREAMING = {
     "nginx.ingress.kubernetes.io/proxy-buffering": "off",
@@ -82,7 +87,35 @@ EVERYTHING: dict[str, Any] = {
     "podLabels": {"tier": "edge"},
     "serviceAccount": {"annotations": {"of": "the account"}},
     "service": {"type": "NodePort", "nodePort": 31434, "port": 80, "labels": {"a": "b"}, "annotations": {"c": "d"}},
-    "autoscaling": {"enabled": True, "behavior": {"scaleDown": {"stabilizationWindowSeconds": 600}}},
+    "httpRoute": {
+        "enabled": True,
+        "annotations": {"of": "the route"},
+        "parentRefs": [{"name": "public", "namespace": "gateways", "sectionName": "https"}],
+        "hostnames": ["ollama.example.com"],
+        "pathPrefix": "/ollama",
+        "filters": [
+            {"type": "URLRewrite", "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}}}
+        ],
+        "timeouts": {"request": "0s", "backendRequest": "0s"},
+    },
+    "autoscaling": {
+        "enabled": True,
+        "targetRequestsInFlight": 40,
+        "behavior": {"scaleDown": {"stabilizationWindowSeconds": 600}},
+    },
+    "serviceMonitor": {
+        "enabled": True,
+        "labels": {"release": "prometheus"},
+        "annotations": {"of": "the monitor"},
+        "interval": "30s",
+        "scrapeTimeout": "10s",
+        "authorization": {"credentials": {"name": "gateway-scrape", "key": "token"}},
+        "tlsConfig": {"serverName": "gateway", "ca": {"secret": {"name": "certificate", "key": "ca.crt"}}},
+        "relabelings": [{"targetLabel": "cluster", "replacement": "one"}],
+        "metricRelabelings": [{"action": "labeldrop", "regex": "dialect"}],
+    },
+    "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}, "annotations": {"of": "the rules"}},
+    "dashboard": {"enabled": True, "namespace": "grafana", "annotations": {"grafana_folder": "Models"}},
     "podDisruptionBudget": {"enabled": True, "minAvailable": "50%"},
     "networkPolicy": {"enabled": True, "ingress": {"from": [{"podSelector": {"matchLabels": {"app": "chat"}}}]}},
     "extraEnv": [{"name": "SSL_CERT_FILE", "value": "/etc/ssl/backend/ca.crt"}],
@@ -101,6 +134,8 @@ EVERYTHING: dict[str, Any] = {
     },
     "priorityClassName": "high",
 }
+CARRIED = {"prometheusrule.yaml": "rules.yml", "configmap-dashboard.yaml": "dashboard.json"}
+"""Templates that carry a file of `monitoring/`; the chart has a copy, since it reaches nothing outside its folder."""
 CASES = {"minimal": BACKEND, "existing": EXISTING, "everything": EVERYTHING}
 
 MANIFEST_HEAD = "# Rendered from helm/ollama-openai-proxy; docs/kubernetes is for those who do not use Helm.\n"
@@ -122,6 +157,11 @@ GROUPS = frozenset(
         "networkPolicy",
         "networkPolicy.ingress",
         "networkPolicy.egress",
+        "httpRoute",
+        "serviceMonitor",
+        "podMonitor",
+        "prometheusRule",
+        "dashboard",
     ]
 )
 """Objects of which every part has a row of its own."""
@@ -141,8 +181,8 @@ def objects(values: dict[str, Any], name: str = "gateway") -> dict[str, Any]:
 
 
 def golden_text(values: dict[str, Any]) -> str:
-    """Return a whole render as one text."""
-    return "".join(f"--- # {path}\n{text}" for path, text in rendered(values).items())
+    """Return a whole render as one text, without the files that the chart carries."""
+    return "".join(f"--- # {path}\n{text}" for path, text in rendered(values).items() if path not in CARRIED)
 
 
 def plain_manifests() -> dict[str, str]:
@@ -194,7 +234,9 @@ def values_table() -> str:
 
 
 def write_all() -> None:
-    """Write the golden renders, the plain manifests and the README's table."""
+    """Write what is made of the chart: carried files, golden renders, plain manifests, the README's table."""
+    for file in CARRIED.values():
+        (CHART / "files" / file).write_bytes((ROOT / "monitoring" / file).read_bytes())
     for name, values in CASES.items():
         (GOLDEN / f"{name}.yaml").write_text(golden_text(values), encoding="utf-8")
     for name, text in plain_manifests().items():
@@ -202,6 +244,7 @@ def write_all() -> None:
     readme = CHART / "README.md"
     before = readme.read_text(encoding="utf-8").split(TABLE_HEAD)[0]
     readme.write_text(before + values_table(), encoding="utf-8")
+    RENDERED_OF.write_text(chart_checksum() + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

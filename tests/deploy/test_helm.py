@@ -12,11 +12,10 @@ from gateway.config import Config, settings
 from gateway.stopping import LAST_WORDS_S
 from tests.deploy.chart import (
     BACKEND,
+    CARRIED,
     CASES,
-    CHART,
     EVERYTHING,
     EXISTING,
-    GOLDEN,
     MANIFESTS,
     documented_values,
     golden_text,
@@ -27,6 +26,8 @@ from tests.deploy.chart import (
     values_table,
     yaml,
 )
+from tests.deploy.custom_kinds import SCHEMAS
+from tests.support.chart_checksum import CHART, GOLDEN
 
 kubernetes_validate: Any = pytest.importorskip(
     "kubernetes_validate", reason="kubernetes-validate is not installed: make test-deploy has it"
@@ -87,13 +88,23 @@ def test_lint_has_nothing_to_say(values: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_objects_are_valid_for_the_lowest_and_the_highest_kubernetes(case: str, version: str) -> None:
     for found in objects(CASES[case]).values():
+        validate(found, version)
+
+
+def validate(found: dict[str, Any], version: str) -> None:
+    """Raise for an object that Kubernetes, or those who brought its kind, would refuse."""
+    if found["kind"] in SCHEMAS:
+        jsonschema.validate(found, SCHEMAS[found["kind"]])
+    else:
         kubernetes_validate.validate(found, version, strict=True)
 
 
 def test_every_flag_on_makes_every_object() -> None:
     made = objects(EVERYTHING)
     templates = {str(path.relative_to(CHART / "templates")) for path in (CHART / "templates").rglob("*.yaml")}
-    assert set(made) == templates
+    # One monitor is enough: two would count every request twice.
+    assert set(made) == templates - {"podmonitor.yaml"}
+    assert "podmonitor.yaml" in objects(EXISTING)
     for path, found in made.items():
         assert found["metadata"]["labels"]["team"] == "models", path
         assert found["metadata"]["annotations"]["note"] == "everything", path
@@ -136,6 +147,8 @@ def test_every_value_has_its_place_in_the_schema() -> None:
         place = read_schema()
         for key in path.split("."):
             place = place["properties"][key]
+            if reference := place.get("$ref"):
+                place = read_schema()["definitions"][reference.removeprefix("#/definitions/")]
     jsonschema.Draft7Validator.check_schema(read_schema())
 
 
@@ -215,6 +228,13 @@ REFUSED: dict[str, dict[str, Any]] = {
     "a spread that is none": {
         "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "Maybe"}]
     },
+    "an interval without a unit": {"serviceMonitor": {"interval": "30"}},
+    "a key of metrics without its Secret": {"podMonitor": {"authorization": {"credentials": {"key": "a"}}}},
+    "a monitor with a word that is none": {"serviceMonitor": {"period": "30s"}},
+    "a label that is no text": {"dashboard": {"labels": {"grafana_dashboard": 1}}},
+    "a Gateway without a name": {"httpRoute": {"parentRefs": [{"namespace": "a"}]}},
+    "a time of a route that is a number": {"httpRoute": {"timeouts": {"request": 0}}},
+    "no request in flight": {"autoscaling": {"targetRequestsInFlight": 0}},
     "a loopback address in brackets": {"settings": {"PROXY_HOST": "[::1]"}},
 }
 
@@ -264,6 +284,24 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
         {**BACKEND, "autoscaling": {"enabled": True, "minReplicas": 3, "maxReplicas": 2}},
         "minReplicas is above",
     ),
+    "scaling by nothing": (
+        {**BACKEND, "autoscaling": {"enabled": True, "targetCPUUtilizationPercentage": None}},
+        "wants targetCPUUtilizationPercentage or",
+    ),
+    "two monitors": ({**BACKEND, "serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}, "twice"),
+    "a monitor of no metrics": (
+        {"settings": {"ENABLE_METRICS": False, **BACKEND["settings"]}, "podMonitor": {"enabled": True}},
+        "podMonitor wants settings.ENABLE_METRICS",
+    ),
+    "a monitor without the key": (
+        {**BACKEND, "secrets": {"API_KEYS": ["a"]}, "serviceMonitor": {"enabled": True}},
+        "serviceMonitor.authorization is not set",
+    ),
+    "a monitor without the key of the file": (
+        {**BACKEND, "keysFile": {"existingSecret": "a"}, "podMonitor": {"enabled": True}},
+        "podMonitor.authorization is not set",
+    ),
+    "a route of nobody": ({**BACKEND, "httpRoute": {"enabled": True}}, "parentRefs is empty"),
     "a budget of nothing": (
         {**BACKEND, "podDisruptionBudget": {"minAvailable": None, "maxUnavailable": None}},
         "wants minAvailable or",
@@ -453,7 +491,7 @@ def test_the_test_pod_is_no_pod_of_the_service_and_gets_through_the_network_poli
 
 def test_a_release_with_a_number_for_a_name_stays_valid() -> None:
     for found in objects(EVERYTHING, "1234").values():
-        kubernetes_validate.validate(found, supported_versions()[0], strict=True)
+        validate(found, supported_versions()[0])
 
 
 def test_the_chart_serves_the_version_it_lies_beside() -> None:
@@ -466,3 +504,48 @@ def test_notes_warn_of_a_gateway_without_keys() -> None:
     assert "no API_KEYS" not in rendered(EXISTING)["NOTES.txt"]
     assert "no API_KEYS" not in rendered(EVERYTHING)["NOTES.txt"]
     assert "no API_KEYS" not in rendered({**BACKEND, "keysFile": {"existingSecret": "a"}})["NOTES.txt"]
+
+
+def test_rules_and_dashboard_are_carried_as_they_are() -> None:
+    made = objects(EVERYTHING)
+    for template, file in CARRIED.items():
+        text = (CHART.parents[1] / "monitoring" / file).read_text(encoding="utf-8")
+        (carried,) = made[template].get("data", {"": None}).values()
+        if carried is None:
+            assert made[template]["spec"] == yaml.safe_load(text)
+        else:
+            assert carried == text
+    assert made["configmap-dashboard.yaml"]["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert made["configmap-dashboard.yaml"]["metadata"]["namespace"] == "grafana"
+
+
+@pytest.mark.parametrize("kind", ["serviceMonitor", "podMonitor"])
+def test_monitors_find_the_pods_and_read_what_the_gateway_serves(kind: str) -> None:
+    settings_ = {**BACKEND["settings"], "METRICS_PATH": "/internal/metrics"}
+    made = objects({"settings": settings_, kind: {"enabled": True}, "tls": {"existingSecret": "a"}})
+    spec = made[f"{kind.lower()}.yaml"]["spec"]
+    (endpoint,) = spec.get("endpoints") or spec["podMetricsEndpoints"]
+    pod = made["deployment.yaml"]["spec"]["template"]
+    found = made["service.yaml"] if kind == "serviceMonitor" else pod
+    assert spec["selector"]["matchLabels"].items() <= found["metadata"]["labels"].items()
+    assert endpoint["port"] in {port["name"] for port in pod["spec"]["containers"][0]["ports"]}
+    assert endpoint["port"] in {port["name"] for port in made["service.yaml"]["spec"]["ports"]}
+    assert (endpoint["path"], endpoint["scheme"]) == ("/internal/metrics", "https")
+    job = endpoint["relabelings"][0]
+    assert (job["targetLabel"], job["replacement"]) == ("job", "gateway/models/gateway-ollama-openai-proxy")
+
+
+def test_metrics_that_want_no_key_are_read_without_one() -> None:
+    public = {"settings": {**BACKEND["settings"], "METRICS_PUBLIC": True}, "secrets": {"API_KEYS": ["a"]}}
+    (endpoint,) = objects({**public, "serviceMonitor": {"enabled": True}})["servicemonitor.yaml"]["spec"]["endpoints"]
+    assert "authorization" not in endpoint
+
+
+def test_pods_are_scaled_by_cpu_and_by_requests_in_flight_as_wanted() -> None:
+    both = [row["type"] for row in objects(EVERYTHING)["hpa.yaml"]["spec"]["metrics"]]
+    (alone,) = objects(EXISTING)["hpa.yaml"]["spec"]["metrics"]
+    assert both == ["Resource", "Pods"]
+    assert alone["pods"] == {
+        "metric": {"name": "gateway_requests_in_flight"},
+        "target": {"type": "AverageValue", "averageValue": "40"},
+    }

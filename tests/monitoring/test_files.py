@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from tests.support.chart_checksum import CHART, RENDERED_OF, chart_checksum
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "monitoring"
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
@@ -61,3 +63,13 @@ def test_panels_of_the_dashboard_lie_beside_each_other() -> None:
             or other["y"] + other["h"] <= one["y"]
         )
         assert one["x"] + one["w"] <= 24
+
+
+def test_the_chart_carries_these_files() -> None:
+    for name in ("rules.yml", "dashboard.json"):
+        carried = (CHART / "files" / name).read_bytes()
+        assert carried == (FOLDER / name).read_bytes(), "renew it: python -m tests.deploy.chart"
+
+
+def test_what_is_kept_of_the_charts_renders_is_of_the_chart_as_it_is() -> None:
+    assert RENDERED_OF.read_text("utf-8").strip() == chart_checksum(), "renew them: python -m tests.deploy.chart"

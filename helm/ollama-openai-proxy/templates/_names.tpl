@@ -112,6 +112,48 @@ annotations:
 {{- end }}
 {{- end -}}
 
+{{/* How metrics are read, as an endpoint of a monitor: a list of the root and the monitor's values. The job's name is one that the rules know. */}}
+{{- define "gateway.scraped" -}}
+{{- $root := index . 0 -}}
+{{- with index . 1 -}}
+port: http
+path: {{ $root.Values.settings.METRICS_PATH }}
+scheme: {{ include "gateway.scheme" $root }}
+{{- with .interval }}
+interval: {{ . }}
+{{- end }}
+{{- with .scrapeTimeout }}
+scrapeTimeout: {{ . }}
+{{- end }}
+{{- with .authorization }}
+authorization:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .tlsConfig }}
+tlsConfig:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+relabelings:
+  - targetLabel: job
+    replacement: gateway/{{ $root.Release.Namespace }}/{{ include "gateway.fullname" $root }}
+  {{- with .relabelings }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with .metricRelabelings }}
+metricRelabelings:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* Whether metrics want a key; empty where they do not. */}}
+{{- define "gateway.metricsWantKey" -}}
+{{- $existing := and .Values.secrets.existingSecret .Values.secrets.existingSecretKeys.API_KEYS -}}
+{{- if and (not .Values.settings.METRICS_PUBLIC) (or .Values.secrets.API_KEYS $existing .Values.keysFile.existingSecret .Values.settings.KEYS_FILE) -}}
+yes
+{{- end -}}
+{{- end -}}
+
 {{/* A setting as text. JSON writes large numbers without an exponent. */}}
 {{- define "gateway.settingText" -}}
 {{- if kindIs "slice" . }}{{ join "," . }}{{ else if kindIs "string" . }}{{ . }}{{ else }}{{ toJson . }}{{ end -}}
@@ -152,6 +194,24 @@ annotations:
 {{- end -}}
 {{- if and (kindIs "invalid" .Values.podDisruptionBudget.minAvailable) (kindIs "invalid" .Values.podDisruptionBudget.maxUnavailable) -}}
 {{- fail "podDisruptionBudget wants minAvailable or maxUnavailable" -}}
+{{- end -}}
+{{- if and .Values.autoscaling.enabled (not (or .Values.autoscaling.targetCPUUtilizationPercentage .Values.autoscaling.targetRequestsInFlight)) -}}
+{{- fail "autoscaling wants targetCPUUtilizationPercentage or targetRequestsInFlight" -}}
+{{- end -}}
+{{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled -}}
+{{- fail "serviceMonitor and podMonitor are both enabled: every request would count twice" -}}
+{{- end -}}
+{{- range $name := list "serviceMonitor" "podMonitor" -}}
+{{- $monitor := get $.Values $name -}}
+{{- if and $monitor.enabled (not (and $.Values.settings.ENABLE_METRICS $.Values.settings.ENABLE_PROMETHEUS_METRICS)) -}}
+{{- fail (printf "%s wants settings.ENABLE_METRICS and ENABLE_PROMETHEUS_METRICS" $name) -}}
+{{- end -}}
+{{- if and $monitor.enabled (include "gateway.metricsWantKey" $) (not $monitor.authorization) -}}
+{{- fail (printf "%s.authorization is not set, and metrics want a key: name the Secret with one, or set settings.METRICS_PUBLIC" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
+{{- fail "httpRoute.parentRefs is empty: which Gateway is it a route of?" -}}
 {{- end -}}
 {{- if and .Values.autoscaling.enabled (gt (int64 .Values.autoscaling.minReplicas) (int64 .Values.autoscaling.maxReplicas)) -}}
 {{- fail "autoscaling.minReplicas is above autoscaling.maxReplicas" -}}
