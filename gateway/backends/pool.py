@@ -197,7 +197,6 @@ class Pool:
             if not isinstance(error, ProxyException):
                 self.breakers.left(target.backend, target.model, exchange.probe)
             raise
-        self._count(target.backend, "ok")
         return answer, gate
 
     async def _learn(
@@ -355,6 +354,7 @@ class Pool:
             broken = answer.failure.kind if answer.failure is not None else None
             exchange.trace.answered(broken if answer.complete or broken else CANCELLED)
         if answer.complete:
+            self._count(target.backend, "ok")
             self.breakers.succeeded(target.backend, target.model)
         elif isinstance(answer.failure, UpstreamError):
             if isinstance(answer.failure, UpstreamTimeoutError):
@@ -363,6 +363,8 @@ class Pool:
                     self._metrics.clock_fired(target.backend, answer.failure.clock)
             self._count(target.backend, f"broken_{answer.failure.kind}")
             self.breakers.failed(target.backend, target.model, exchange.probe)
+        else:
+            self._count(target.backend, CANCELLED)
 
     def _note_failure(
         self, exchange: Exchange, backend: Backend, target: Target, error: ProxyException, cause: str

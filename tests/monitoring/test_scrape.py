@@ -15,21 +15,16 @@ import yaml
 
 from tests.e2e.processes import demo_backend, free_port
 from tests.monitoring.prometheus import program
+from tests.support.answers import ROLE, error, token
+from tests.support.backend import ScriptedBackend, close, hang, head, send
 from tests.support.program import client, running
 
 ASKED = 30
 MONITORING = Path(__file__).resolve().parents[2] / "monitoring"
-WANT_A_FAULT = {
-    "gateway_backend_retries_total",
-    "gateway_backend_timeouts_total",
-    "gateway_breaker_state",
-    "gateway_reasoning_tokens_total",
-    "gateway_request_errors_total",
-    "gateway_requests_rejected_total",
-    "gateway_streams_broken_total",
-    "gateway_streams_cancelled_total",
-}
-"""Shown on the dashboard, with no row until something fails, a client leaves, or a model that thinks says so."""
+SILENT_S = 0.3
+LARGEST_BYTES = 100_000
+FAULTY = ("busy", "silent", "cut", "left")
+"""Models of a backend that fails, one for each way: what is said against one model says nothing of the others."""
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
@@ -76,62 +71,125 @@ async def reaches(session: aiohttp.ClientSession, url: str, expression: str, wan
         raise AssertionError(f"{expression} is {value}, not {wanted}") from None
 
 
-async def without_data(session: aiohttp.ClientSession, url: str) -> set[str]:
-    """Return the metrics that expressions of dashboard and recording rules ask for and that have no data."""
+def expressions() -> set[str]:
+    """Return what the dashboard and the recording rules ask for."""
     panels = json.loads((MONITORING / "dashboard.json").read_text("utf-8"))["panels"]
     groups = yaml.safe_load((MONITORING / "rules.yml").read_text("utf-8"))["groups"]
-    expressions = {target["expr"] for panel in panels for target in panel.get("targets", [])}
-    expressions |= {rule["expr"] for group in groups for rule in group["rules"] if "record" in rule}
+    found = {target["expr"] for panel in panels for target in panel.get("targets", [])}
+    return found | {rule["expr"] for group in groups for rule in group["rules"] if "record" in rule}
+
+
+async def without_data(session: aiohttp.ClientSession, url: str) -> set[str]:
+    """Return the expressions that have no value, however long one waits."""
     missing: set[str] = set()
-    for expression in expressions:
+    for expression in expressions():
         filled = re.sub(r"\$(job|instance|model)\b", ".*", expression).replace("$__rate_interval", "1m")
         try:
-            async with asyncio.timeout(1 if names(expression) <= WANT_A_FAULT else 30):
+            async with asyncio.timeout(30):
                 while await asked(session, url, filled) is None:
                     await asyncio.sleep(0.2)
         except TimeoutError:
-            missing |= names(expression)
+            missing.add(expression)
     return missing
 
 
-def names(expression: str) -> set[str]:
-    """Return the metrics that an expression is about."""
-    return set(re.findall(r"(?:process|gateway)_\w+", expression))
-
-
-async def chat(session: aiohttp.ClientSession, url: str, model: str) -> tuple[int, dict[str, Any]]:
+async def chat(session: aiohttp.ClientSession, url: str, model: str, **more: Any) -> tuple[int, dict[str, Any]]:
     """Stream one answer on a connection of its own; return how many lines came, and the last one."""
-    body = {"model": model, "messages": [{"role": "user", "content": "hello there"}]}
-    async with session.post(f"{url}/api/chat", json=body, headers={"Connection": "close"}) as response:
+    async with opened(session, url, model, **more) as response:
         assert response.status == 200
         lines = [json.loads(line) async for line in response.content]
-    assert lines[-1]["done"]
     return len(lines), lines[-1]
 
 
-async def test_prometheus_has_the_sums_that_the_clients_have(tmp_path: Path) -> None:
+def opened(session: aiohttp.ClientSession, url: str, model: str, **more: Any) -> Any:
+    """Ask for a stream, on a connection of its own, so that either worker may get it."""
+    body = {"model": model, "messages": [{"role": "user", "content": "hello there"}], **more}
+    return session.post(f"{url}/api/chat", json=body, headers={"Connection": "close"})
+
+
+async def fail_in_every_way(session: aiohttp.ClientSession, url: str, faulty: ScriptedBackend) -> dict[str, int]:
+    """Let the backend fail and clients leave; return what Prometheus is to count of it, by expression."""
+    faulty.play(error(503, "busy"))
+    for _ in range(12):
+        async with opened(session, url, "busy") as response:
+            assert response.status == 503
+    faulty.play([head(), hang])
+    for _ in range(2):
+        async with opened(session, url, "silent") as response:
+            assert response.status == 504
+    faulty.play([head(), send(ROLE + token("a")), close])
+    for _ in range(3):
+        _, last = await chat(session, url, "cut")
+        assert "error" in last
+    faulty.play([head(), send(ROLE + token("a")), hang])
+    for _ in range(4):
+        async with opened(session, url, "left") as response:
+            await response.content.readline()
+            response.close()
+    for _ in range(5):
+        async with opened(session, url, "m" * LARGEST_BYTES) as response:
+            assert response.status == 413
+    return {
+        'sum(gateway_request_errors_total{kind="backend_status"})': 12,
+        'sum(gateway_backend_timeouts_total{clock="first_token"})': 2,
+        "sum(gateway_streams_broken_total)": 3,
+        'sum(gateway_streams_cancelled_total{phase="streaming"})': 4,
+        "sum(gateway_streams_cancelled_total)": 4,
+        'sum(gateway_requests_rejected_total{reason="too_large"})': 5,
+        'sum(gateway_backend_attempts_total{backend="faulty",cause="broken_backend_connection"})': 3,
+        'sum(gateway_backend_attempts_total{backend="faulty",cause="cancelled"})': 4,
+        'sum(gateway_backend_attempts_total{backend="faulty"})': len(faulty.calls),
+    }
+
+
+def backends_file(folder: Path, sound: str, faulty: str) -> Path:
+    """Write a backends file with a backend that answers and one that fails."""
+    rows = [
+        {"name": "demo", "base_url": f"{sound}"},
+        {"name": "faulty", "base_url": faulty, "models": list(FAULTY), "timeouts": {"first_token_s": SILENT_S}},
+    ]
+    path = folder / "backends.json"
+    path.write_text(json.dumps({"backends": rows}), "utf-8")
+    return path
+
+
+async def count_the_sound(session: aiohttp.ClientSession, gateway: str, url: str) -> None:
+    """Ask for answers that come whole, and hold Prometheus' sums to what the clients have counted."""
+    done = await asyncio.gather(*(chat(session, gateway, "demo") for _ in range(ASKED)))
+    assert all(last["done"] for _, last in done)
+    counts = {
+        'sum(gateway_requests_total{route="/api/chat",status="200"})': ASKED,
+        'sum(gateway_backend_attempts_total{cause="ok"})': ASKED,
+        "sum(gateway_stream_chunks_total)": sum(lines for lines, _ in done),
+    }
+    for direction, field in (("input", "prompt_eval_count"), ("output", "eval_count")):
+        expression = f'sum(gateway_tokens_total{{direction="{direction}",usage_source="backend"}})'
+        counts[expression] = sum(last[field] for _, last in done)
+    for expression, count in counts.items():
+        await reaches(session, url, expression, count)
+
+
+async def test_prometheus_has_the_sums_that_clients_and_backends_have(tmp_path: Path) -> None:
     program("prometheus")
-    with demo_backend(tmp_path) as backend:
-        async with (
-            running(tmp_path, OPENAI_API_BASE_URL=backend.url, WORKERS="2") as gateway,
-            client() as session,
-            prometheus(tmp_path, gateway.url) as url,
-        ):
-            async with session.get(f"{gateway.url}/api/tags") as response:
-                model = next(row["name"] for row in (await response.json())["models"] if "embed" not in row["name"])
-            done = await asyncio.gather(*(chat(session, gateway.url, model) for _ in range(ASKED)))
-            await reaches(session, url, 'sum(gateway_requests_total{route="/api/chat",status="200"})', ASKED)
-            await reaches(session, url, 'sum(gateway_backend_attempts_total{cause="ok"})', ASKED)
-            for direction, field in (("input", "prompt_eval_count"), ("output", "eval_count")):
-                tokens = sum(last[field] for _, last in done)
-                expression = f'sum(gateway_tokens_total{{direction="{direction}",usage_source="backend"}})'
-                await reaches(session, url, expression, tokens)
-            await reaches(session, url, "up", 1)
-            # Rates want what comes after the first scrape.
-            await asyncio.gather(*(chat(session, gateway.url, model) for _ in range(ASKED)))
-            assert await without_data(session, url) == WANT_A_FAULT
-            async with session.get(f"{gateway.url}/metrics") as response:
-                text = await response.read()
+    async with ScriptedBackend() as faulty, client() as session:
+        with demo_backend(tmp_path) as demo:
+            path = backends_file(tmp_path, demo.url, faulty.url)
+            settings = {"BACKENDS_FILE": str(path), "MAX_RETRIES": "1", "REQUEST_MAX_SIZE": str(LARGEST_BYTES)}
+            async with (
+                running(tmp_path, WORKERS="2", **settings) as gateway,
+                prometheus(tmp_path, gateway.url) as url,
+            ):
+                await count_the_sound(session, gateway.url, url)
+                await reaches(session, url, "up", 1)
+                # Rates want what comes after the first scrape.
+                await asyncio.gather(*(chat(session, gateway.url, "demo") for _ in range(ASKED)))
+                await chat(session, gateway.url, "demo-thinking", think=True)
+                counts = await fail_in_every_way(session, gateway.url, faulty)
+                for expression, count in counts.items():
+                    await reaches(session, url, expression, count)
+                assert await without_data(session, url) == set()
+                async with session.get(f"{gateway.url}/metrics") as response:
+                    text = await response.read()
     command = [program("promtool"), "check", "metrics"]
     checked = await asyncio.to_thread(subprocess.run, command, input=text, capture_output=True)
     assert b"gateway_" not in checked.stdout + checked.stderr
