@@ -109,8 +109,16 @@ def _header(backend: str, name: str, value: SecretStr, names: _Names) -> str:
 
 
 def _rule(rule: ModelRule) -> dict[str, Any]:
-    row: dict[str, Any] = {"delivery": rule.delivery, "sticky": rule.sticky}
-    return {"fallbacks": [_escaped(name) for name in rule.fallbacks], **row} if rule.fallbacks else row
+    """Return one rule, without what it does not say."""
+    row: dict[str, Any] = {}
+    if rule.fallbacks:
+        row["fallbacks"] = [_escaped(name) for name in rule.fallbacks]
+    if rule.delivery is not None:
+        row["delivery"] = rule.delivery
+    if clocks := rule.clocks.model_dump(exclude_none=True) if rule.clocks is not None else {}:
+        row["timeouts"] = clocks
+    # A rule is a mapping with something in it.
+    return row | {"sticky": rule.sticky} if rule.sticky or not row else row
 
 
 def _escaped(text: str) -> str:
@@ -140,7 +148,9 @@ def _lines(value: Any, depth: int) -> Iterator[str]:
 def _scalar(value: object) -> str:
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
         return value
-    return f"{value:g}" if isinstance(value, float) else json.dumps(value)
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return json.dumps(value)
 
 
 def write_file(path: Path, text: str) -> None:

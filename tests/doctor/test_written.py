@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 from yarl import URL
 
-from gateway.backend_settings import BackendSettings, Fleet, Limits, ModelRule, Timeouts, TlsSettings
+from gateway.backend_settings import BackendSettings, Clocks, Fleet, Limits, ModelRule, Timeouts, TlsSettings
 from gateway.backends.profiles import PROFILES
 from gateway.backends_file import read_backends_file
 from gateway.codecs.models import unlisted_model
@@ -30,7 +30,11 @@ MAIN = BackendSettings(
     learned={"*": ("min_p",)},
 )
 SPARE = BackendSettings(name="spare", base_url=URL("http://127.0.0.1:8080/v1"), pass_client_key=True)
-FLEET = Fleet(backends=(MAIN, SPARE), rules={"*": ModelRule(fallbacks=("spare/*",), delivery="guarded", sticky=True)})
+RULES = {
+    "*": ModelRule(fallbacks=("spare/*",), delivery="guarded", sticky=True),
+    "deep-thought": ModelRule(clocks=Clocks(first_token_s=600, total_s=1234567.25)),
+}
+FLEET = Fleet(backends=(MAIN, SPARE), rules=RULES)
 
 
 def found(settings: BackendSettings, profile: str, embeddings: Result, learned: tuple[str, ...] = ()) -> BackendReport:
