@@ -1,7 +1,7 @@
 """A backend that does what a test tells it, byte by byte, and remembers what it saw.
 
 A script is a list of steps; each POST plays the next script, and the last one is played again and again. `GET /models`
-is answered from `models`, on a connection of its own.
+is answered from `models`, each of them with `facts`, on a connection of its own.
 """
 
 import asyncio
@@ -152,6 +152,7 @@ class ScriptedBackend:
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.models: list[str] | None = ["m"]
+        self.facts: dict[str, Any] = {}
         self.tasks: set[asyncio.Task[None]] = set()
         self.transports: set[asyncio.Transport] = set()
         self._scripts: deque[Sequence[Step]] = deque([[close]])
@@ -235,7 +236,7 @@ class ScriptedBackend:
             await raw(b"{}")(call)
         else:
             body = json.dumps(
-                {"object": "list", "data": [{"id": name, "object": "model"} for name in self.models]}
+                {"object": "list", "data": [{"id": name, "object": "model", **self.facts} for name in self.models]}
             ).encode()
             await head(200, JSON, length=len(body), headers={"Connection": "close"})(call)
             await raw(body)(call)
