@@ -1,7 +1,7 @@
 """create_app: the one place where everything is put together; nothing is built at import."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -54,12 +54,18 @@ from gateway.telemetry.system import watched
 from gateway.telemetry.tracing import open_tracing
 from gateway.version import version_facts
 from gateway.web.counted import CountedNumbers
+from gateway.web.described import DescriptionHandler
 from gateway.web.feed import Feed
 from gateway.web.status import StatusPageHandler
 from gateway.web.view import View
 
 if TYPE_CHECKING:
     from gateway.telemetry.spans import Tracing
+
+type Close = Callable[[], Awaitable[None]]
+
+CLOSE: web.AppKey[Close] = web.AppKey("close")
+"""Closes what asks the backends; an application that was started calls it itself."""
 
 
 def create_app(config: Config, lifecycle: Lifecycle | None = None) -> web.Application:
@@ -176,12 +182,16 @@ def _add_backends(app: web.Application, config: Config, metrics: Metrics | None,
     fleet = LiveFleet(config, session, metrics, keys)
     app[POOL], app[CATALOG], app[LIFECYCLE].reload = fleet.pool, fleet.catalog, fleet.reload
 
-    async def live(_: web.Application) -> AsyncIterator[None]:
-        await fleet.start()
-        yield
+    async def close() -> None:
         await fleet.aclose()
         await session.close()
 
+    async def live(_: web.Application) -> AsyncIterator[None]:
+        await fleet.start()
+        yield
+        await close()
+
+    app[CLOSE] = close
     app.cleanup_ctx.append(live)
     return fleet
 
@@ -239,6 +249,8 @@ def _add_routes(
         OpenAIModelsHandler(catalog),
     ):
         handler.register(routes)
+    if config.docs:
+        DescriptionHandler(__version__, config.metrics.path, wants_key=config.access.wants_key).register(routes)
     if config.access.admin_key is not None:
         AdminHandler(app[LIFECYCLE].reload_everywhere, app[LIFECYCLE].collect).register(routes)
     if metrics is not None:

@@ -58,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     main_parser = argparse.ArgumentParser(
         prog=_program_name(),
-        usage="%(prog)s [-h] [--version] [--demo] [--host HOST] [--port PORT] [--log-level LEVEL] [check | key]",
+        usage="%(prog)s [-h] [--version] [--demo] [--host HOST] [--port PORT] [--log-level LEVEL] [COMMAND]",
         description="Serves the Ollama API and the OpenAI API in front of an OpenAI-compatible backend.",
         epilog="Settings come from the environment, then from .env; .env.example lists them all. Arguments beat both.",
         allow_abbrev=False,
@@ -87,6 +87,14 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add_key_arguments(key, _program_name())
+    openapi = commands.add_parser(
+        "openapi",
+        help="print the OpenAPI document of all routes, and exit",
+        description="Prints the OpenAPI document of all routes that there can be, in JSON.",
+        epilog="A gateway serves the one of its own routes at /openapi.json.",
+        allow_abbrev=False,
+    )
+    openapi.add_argument("--yaml", action="store_true", help="print YAML instead")
     return main_parser
 
 
@@ -112,6 +120,11 @@ def _run(arguments: argparse.Namespace, serve: Serve) -> int:
         from gateway.version import version_facts
 
         print(version_facts())
+        return 0
+    if arguments.command == "openapi":
+        from gateway.description import describe
+
+        print(describe(in_yaml=arguments.yaml), end="")
         return 0
     from gateway.settings_text import ConfigError
 

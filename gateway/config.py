@@ -88,6 +88,12 @@ class Config(Part):
         description="Serve the status page at /ui, and at / for browsers.",
         examples=["false"],
     )
+    docs: Flag = Field(
+        True,
+        validation_alias="DOCS_ENABLED",
+        description="Serve the OpenAPI document at /openapi.json and /openapi.yaml.",
+        examples=["false"],
+    )
     fleet: Fleet = Field(default_factory=Fleet)
     warnings: tuple[str, ...] = ()
     _again: _Again | None = PrivateAttr(None)

@@ -44,6 +44,8 @@ SERVED_PATHS = frozenset(
         "/",
         "/api",
         "/health",
+        "/openapi.json",
+        "/openapi.yaml",
         "/ready",
         "/ui",
         "/v1/chat/completions",

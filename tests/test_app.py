@@ -36,6 +36,7 @@ GET /v1/models  GET /v1/models/{model}
 GET /health  GET /v1/health  GET /ready  HEAD /health  HEAD /v1/health  HEAD /ready
 GET /v1/version
 GET /ui  HEAD /ui  GET /ui/events
+GET /openapi.json  HEAD /openapi.json  GET /openapi.yaml  HEAD /openapi.yaml
 GET /v1/metrics  GET /metrics  GET /v1/metrics/prometheus  GET /v1/metrics/health
 """
 

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def test_every_setting_is_described_once() -> None:
     rows = settings()
     names = [row.name for row in rows]
-    assert len(names) == len(set(names)) == 58
+    assert len(names) == len(set(names)) == 59
     for row in rows:
         assert re.fullmatch("[A-Z][A-Z_]+", row.name)
         assert row.description.endswith(".")

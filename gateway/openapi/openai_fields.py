@@ -1,0 +1,61 @@
+"""What the fields of OpenAI's requests mean, for the document."""
+
+from gateway.openapi.fields import Fields, Said
+from gateway.schemas import openai
+
+_BOOLEAN_UNSET_FALSE = {"type": "boolean", "default": False}
+_COUNT = {"type": "integer"}
+_NUMBER = {"type": "number"}
+_PARTS = {"type": "array", "items": {"type": "object", "additionalProperties": True}}
+_TEXTS_OR_TOKENS = {
+    "anyOf": [
+        {"type": "string"},
+        {"type": "array", "items": {"type": "string"}},
+        {"type": "array", "items": {"type": "integer"}},
+        {"type": "array", "items": {"type": "array", "items": {"type": "integer"}}},
+    ]
+}
+
+FIELDS: Fields = {
+    openai.OpenAIRequest: {
+        "model": Said(
+            "Name of the model, as the backend or MODEL_MAPPING_FILE has it. Unset: DEFAULT_MODEL, where one is set.",
+            {"type": "string"},
+            examples=("demo",),
+        ),
+    },
+    openai.StreamOptions: {
+        "include_usage": Said("Whether a last chunk tells the tokens.", _BOOLEAN_UNSET_FALSE),
+    },
+    openai.GenerationRequest: {
+        "stream": Said("Whether the answer comes as server-sent events while it is made.", _BOOLEAN_UNSET_FALSE),
+        "stream_options": Said("What a stream tells besides.", {"$ref": "#/components/schemas/StreamOptions"}),
+        "n": Said("How many answers there are to be. The backend judges it.", _COUNT),
+        "max_tokens": Said("Most tokens of the answer. The backend judges it.", _COUNT),
+        "temperature": Said("How far the choice of a token may stray: 0 takes the likeliest.", _NUMBER),
+        "top_p": Said("Share of the likeliest tokens that are chosen from.", _NUMBER),
+    },
+    openai.ChatMessage: {
+        "role": Said("Who speaks: developer, system, user, assistant or tool.", examples=("user",)),
+        "content": Said(
+            "A text, or parts: texts, images, sounds. null beside calls of tools.",
+            {"anyOf": [{"type": "string"}, _PARTS, {"type": "null"}]},
+        ),
+    },
+    openai.ChatCompletionRequest: {
+        "messages": Said("The conversation so far."),
+        "max_completion_tokens": Said("Most tokens of the answer, reasoning included.", _COUNT),
+        "tools": Said(
+            "What the model may call.", {"type": "array", "items": {"type": "object", "additionalProperties": True}}
+        ),
+    },
+    openai.CompletionRequest: {
+        "prompt": Said("The text to go on with. A list holds texts or tokens.", _TEXTS_OR_TOKENS),
+    },
+    openai.EmbeddingRequest: {
+        "input": Said("A text, several, or tokens.", _TEXTS_OR_TOKENS),
+        "encoding_format": Said("Form of the vectors: float or base64.", {"type": "string"}, examples=("float",)),
+        "dimensions": Said("Length of the vectors, where the model can shorten them.", _COUNT),
+    },
+}
+"""By the class that has the field. What is not here is passed on all the same, as it is."""

@@ -1,0 +1,207 @@
+"""What the gateway's own routes answer, for the document."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+_BACKEND_STATUS = Field(description="Whether the last probe found it healthy, degraded or unhealthy.")
+
+
+class BackendHealth(BaseModel):
+    """What the last probe of a backend found."""
+
+    status: Literal["healthy", "degraded", "unhealthy"] = _BACKEND_STATUS
+    latency_ms: float | None = Field(description="How long its answer took; null before there was one.")
+    breakers: dict[str, str] = Field(description="Models whose breakers are open or half open.")
+
+
+class Health(BaseModel):
+    """Who shows no key, where one is wanted, sees the status alone."""
+
+    status: Literal["healthy", "degraded", "unhealthy"] = Field(description="That of all backends together.")
+    latency_ms: float | None = Field(None, description="The quickest backend's; null before there was an answer.")
+    version: str = Field("", description="The gateway's version.")
+    backends: dict[str, BackendHealth] = Field(default_factory=dict, description="What was found of each.")
+    uptime_s: float = Field(0, description="Seconds since the start.")
+
+
+class Readiness(BaseModel):
+    """Whether requests can be served now."""
+
+    status: Literal["ready", "not ready"] = Field(description="In a word.")
+    reason: str = Field("", description="Why not: stopping, or no backend can be used.")
+
+
+class ApiVersions(BaseModel):
+    """The APIs that are spoken."""
+
+    ollama: str = Field(description="Version of Ollama's.")
+    openai: str = Field(description="Version of OpenAI's.")
+
+
+class Version(BaseModel):
+    """What exactly is running."""
+
+    version: str = Field(description="The gateway's version.")
+    commit: str | None = Field(description="Hash of the commit it was made from; null where nobody knows.")
+    commit_date: str | None = Field(description="Date of that commit.")
+    build: Literal["development", "release"] = Field(description="Whether it is a release.")
+    python: str = Field(description="Version of Python.")
+    aiohttp: str = Field(description="Version of aiohttp.")
+    platform: str = Field(description="System and processor.")
+    api_versions: ApiVersions = Field(description="The APIs that are spoken.")
+
+
+class Described(BaseModel):
+    """The gateway and its routes."""
+
+    name: str = Field(description="The program's name.")
+    version: str = Field(description="The gateway's version.")
+    endpoints: dict[str, list[str]] = Field(description="Methods by path.")
+
+
+class TokenCounts(BaseModel):
+    """Tokens, as backends count."""
+
+    input: int = Field(description="Of prompts.", ge=0)
+    output: int = Field(description="Of answers.", ge=0)
+
+
+class PerSecond(BaseModel):
+    """Rates of the last minute or so."""
+
+    requests: float = Field(description="Requests.")
+    errors: float = Field(description="Errors.")
+    chunks: float = Field(description="Chunks of streams.")
+    input_tokens: float = Field(description="Tokens of prompts.")
+    output_tokens: float = Field(description="Tokens of answers.")
+
+
+class Percentiles(BaseModel):
+    """Seconds, of the latest requests; null before there was one."""
+
+    p50: float | None = Field(description="Half took at most this.")
+    p95: float | None = Field(description="95 of 100 took at most this.")
+    p99: float | None = Field(description="99 of 100 took at most this.")
+
+
+class MetricsSummary(BaseModel):
+    """The numbers in short, of all processes."""
+
+    requests: int = Field(description="Requests since the start.", ge=0)
+    errors: int = Field(description="Those that failed.", ge=0)
+    error_share: float = Field(description="Share of errors in the last minute or so.", ge=0, le=1)
+    in_flight: int = Field(description="Requests that are being answered.", ge=0)
+    tokens: TokenCounts = Field(description="Tokens since the start.")
+    per_second: PerSecond = Field(description="Rates.")
+    duration_s: Percentiles = Field(description="How long requests took.")
+    first_chunk_s: Percentiles = Field(description="Until the first chunk of streams.")
+    overhead_s: Percentiles = Field(description="What of it was the gateway's own work.")
+    uptime_s: float = Field(description="Seconds since the start.", ge=0)
+    processes: int = Field(description="How many processes told.", ge=1)
+
+
+class Labels(BaseModel):
+    """How many values labels have."""
+
+    routes: int = Field(description="Routes.")
+    models: int = Field(description="Models.")
+    keys: int = Field(description="Keys.")
+    refused: int = Field(description="Names that came too late and are counted as other.")
+
+
+class Buffer(BaseModel):
+    """The latest requests, of which percentiles are told."""
+
+    used: int = Field(description="How many there are.")
+    size: int = Field(description="How many there can be: METRICS_BUFFER_SIZE.")
+
+
+class MetricsHealth(BaseModel):
+    """The state of the numbers themselves."""
+
+    status: Literal["ok", "degraded"] = Field(description="degraded: numbers are old, or labels are full.")
+    uptime_s: float = Field(description="Seconds since the start.")
+    scrapes: int = Field(description="How often the text form was read.")
+    last_scrape_age_s: float | None = Field(description="Seconds since the latest; null before the first.")
+    system_age_s: float | None = Field(description="Age of the numbers of the process and its machine.")
+    processes: int = Field(description="How many processes told.")
+    labels: Labels = Field(description="How many values labels have.")
+    buffer: Buffer = Field(description="The latest requests.")
+
+
+class Reloaded(BaseModel):
+    """The backends were read again."""
+
+    status: Literal["reloaded"] = Field(description="In a word.")
+    backends: list[str] = Field(description="Their names.")
+
+
+class LogLevelRequest(BaseModel):
+    """The level to log from."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(description="The least severity.")
+
+
+class LevelChanged(BaseModel):
+    """The level was changed, until the next change or start."""
+
+    status: Literal["changed"] = Field(description="In a word.")
+    level: str = Field(description="The level.")
+    processes: int = Field(description="How many processes changed it.", ge=1)
+
+
+class TimelineEvent(BaseModel):
+    """Something that happened to a request."""
+
+    at_ms: float = Field(description="Milliseconds since its first byte.")
+    event: str = Field(description="received, queued, asked, attempt, first output, first chunk or ended.")
+    for_ms: float = Field(0, description="How long it took: of a wait or an attempt.")
+    backend: str = Field("", description="Who was asked: of an attempt.")
+    outcome: str = Field("", description="`ok`, or the kind of its error: of an attempt.")
+
+
+class Timeline(BaseModel):
+    """What happened to a request: names, numbers and times. What does not apply is left out."""
+
+    request_id: str = Field(description="Its id.")
+    trace_id: str = Field("", description="The trace it belongs to.")
+    began: float = Field(description="Seconds since 1970.")
+    state: Literal["running", "ended"] = Field(description="Whether it still runs.")
+    method: str = Field(description="Its method.")
+    route: str = Field(description="Pattern of its path.")
+    status: int = Field(0, description="Status of its answer.")
+    error: str = Field("", description="Kind of its error.")
+    clock: str = Field("", description="The clock that ended it.")
+    key: str = Field("", description="Name of the key it showed.")
+    model: str = Field("", description="The model it asked for.")
+    backend: str = Field("", description="Who answered, or was asked last.")
+    backend_model: str = Field("", description="The model, as that backend calls it.")
+    stream: bool = Field(description="Whether it asked for a stream.")
+    cache: str = Field("", description="hit, miss or bypass.")
+    attempts: int = Field(description="How often a backend was asked.")
+    retry_causes: list[str] = Field(description="Why it was asked again.")
+    chunks: int = Field(description="Chunks that were written.")
+    heartbeats: int = Field(description="Signs of life that were written.")
+    sent_bytes: int = Field(description="Bytes of its answer.")
+    received_bytes: int = Field(description="Bytes that came from backends.")
+    prompt_tokens: int = Field(0, description="Tokens of its prompt.")
+    completion_tokens: int = Field(0, description="Tokens of its answer.")
+    reasoning_tokens: int = Field(0, description="Those of the answer that were reasoning.")
+    duration_ms: float = Field(description="How long it took, or has taken so far.")
+    waited_ms: float = Field(description="What of it was waiting for others.")
+    events: list[TimelineEvent] = Field(description="In their order.")
+
+
+class StatusSnapshot(BaseModel):
+    """The data of an event `snapshot` of the status page; `history` before it has a list of points."""
+
+    at_s: float = Field(description="Seconds since 1970.")
+    version: str = Field(description="The gateway's version.")
+    uptime_s: float = Field(description="Seconds since the start.")
+    worker: dict[str, int] | None = Field(description="Which of how many workers this is; null without.")
+    status: str = Field(description="Health of all backends.")
+    metrics: bool = Field(description="Whether there are numbers.")
+    point: dict[str, Any] | None = Field(description="The newest point of the plots.")
+    backends: list[dict[str, Any]] = Field(description="What is known of each backend.")
+    recent: list[dict[str, Any]] = Field(description="The latest requests, the newest first.")

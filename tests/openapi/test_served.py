@@ -1,0 +1,228 @@
+"""The document as it is served, and the gateway as it is documented."""
+
+import asyncio
+import gzip
+import json
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gateway.demo import run_demo
+from gateway.exchange import ROUTES
+from gateway.web import described
+from gateway.web.entity import takes_gzip
+from tests.conftest import StartGateway
+from tests.handlers.serving import API_KEY, WITH_KEY
+from tests.openapi.documented import Described, carried, document, operations, problems, resolved
+from tests.support.gateway import Gateway, Reply, running_gateway
+from tests.test_cli import ROOT, run
+
+Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+ADMIN = {"Authorization": "Bearer admin-secret-1"}
+STREAMS = ("application/x-ndjson", "text/event-stream")
+NOT_ASKED = ("/ui/events",)
+"""What never ends by itself."""
+
+
+def routes(gateway: Gateway) -> set[tuple[str, str]]:
+    return {(route.method, re.sub(r":[^}]+\}", "}", info.label)) for route, info in gateway.app[ROUTES].items()}
+
+
+async def served(gateway: Gateway, **headers: str) -> dict[str, Any]:
+    reply = await gateway.ask("/openapi.json", method="GET", headers=headers)
+    assert reply.status == 200
+    found: dict[str, Any] = reply.json
+    return found
+
+
+# The document
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"ADMIN_KEY": "admin-secret-1"},
+        {"METRICS_PATH": "/internal/metrics"},
+        {"ENABLE_METRICS": "false", "UI_ENABLED": "false", "VERSION_ENDPOINT_ENABLED": "false"},
+        {"METRICS_PATH": "/metrics", "ENABLE_PROMETHEUS_METRICS": "false"},
+    ],
+    ids=lambda settings: " ".join(settings),
+)
+async def test_it_has_every_route_of_this_gateway_and_no_other(start: StartGateway, settings: dict[str, str]) -> None:
+    gateway = await start(**settings)
+    told = {(operation.method, operation.path) for operation in operations(await served(gateway))}
+    there = routes(gateway)
+    assert told <= there
+    assert {(method, path) for method, path in there - told if method != "HEAD"} == set()
+    assert {path for _, path in there} == {path for _, path in told}
+
+
+async def test_with_everything_it_is_the_one_that_the_command_prints(start: StartGateway) -> None:
+    assert await served(await start(ADMIN_KEY="admin-secret-1")) == document()
+
+
+async def test_the_form_in_yaml_says_the_same(gateway: Gateway) -> None:
+    reply = await gateway.ask("/openapi.yaml", method="GET")
+    assert reply.headers["Content-Type"] == "application/yaml; charset=utf-8"
+    assert yaml.load(reply.text, Loader) == await served(gateway)  # noqa: S506 - a safe one, in C where it is there
+
+
+async def test_it_is_sent_with_a_tag_and_not_sent_again(gateway: Gateway) -> None:
+    first = await gateway.ask("/openapi.json", method="GET", headers={"Accept-Encoding": "identity"})
+    tag = first.headers["ETag"]
+    assert first.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert first.headers["Vary"] == "Accept-Encoding"
+    again = await gateway.ask("/openapi.json", method="GET", headers={"If-None-Match": f'"other", {tag}'})
+    assert (again.status, again.body) == (304, b"")
+    other = await gateway.ask("/openapi.yaml", method="GET", headers={"If-None-Match": tag})
+    assert other.status == 200
+
+
+async def test_it_is_compressed_for_who_takes_that(gateway: Gateway) -> None:
+    plain = await gateway.ask("/openapi.json", method="GET", headers={"Accept-Encoding": "identity"})
+    async with gateway.opened("/openapi.json", method="GET", headers={"Accept-Encoding": "br, gzip"}) as packed:
+        assert packed.headers["Content-Encoding"] == "gzip"
+        assert int(packed.headers["Content-Length"]) < len(plain.body) / 5
+        assert await packed.read() == plain.body
+        assert packed.headers["ETag"] != plain.headers["ETag"]
+    assert "Content-Encoding" not in plain.headers
+
+
+@pytest.mark.parametrize(
+    ("accept_encoding", "wanted"),
+    [
+        ("gzip", True),
+        ("br;q=1, GZIP ; q=0.5", True),
+        ("gzip;q=0", False),
+        ("gzip; q=0.00", False),
+        ("", False),
+        ("br", False),
+    ],
+)
+def test_what_a_client_takes_is_read_from_its_header(accept_encoding: str, wanted: bool) -> None:
+    assert takes_gzip(accept_encoding) is wanted
+
+
+async def test_head_tells_of_it_without_it(gateway: Gateway) -> None:
+    reply = await gateway.ask("/openapi.json", method="HEAD", headers={"Accept-Encoding": "identity"})
+    assert (reply.status, reply.body) == (200, b"")
+    assert int(reply.headers["Content-Length"]) == len(
+        (await gateway.ask("/openapi.json", method="GET", headers={"Accept-Encoding": "identity"})).body
+    )
+
+
+async def test_it_is_made_once_however_many_ask(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[described.Forms] = []
+    make = described.DescriptionHandler._make
+
+    def count(self: described.DescriptionHandler, *arguments: Any) -> described.Forms:
+        made.append(make(self, *arguments))
+        return made[-1]
+
+    monkeypatch.setattr(described.DescriptionHandler, "_make", count)
+    async with asyncio.TaskGroup() as group:
+        asked = [group.create_task(served(gateway)) for _ in range(3)]
+    assert len(made) == 1
+    assert all(task.result() == asked[0].result() for task in asked)
+
+
+async def test_where_keys_are_wanted_it_wants_one(start: StartGateway) -> None:
+    gateway = await start(API_KEYS=API_KEY)
+    for path in ("/openapi.json", "/openapi.yaml"):
+        reply = await gateway.ask(path, method="GET")
+        assert (reply.status, set(reply.json)) == (401, {"error"})
+    told = await served(gateway, **WITH_KEY)
+    assert {} not in told["paths"]["/api/chat"]["post"]["security"]
+
+
+async def test_switched_off_there_is_none(start: StartGateway) -> None:
+    gateway = await start(DOCS_ENABLED="false")
+    assert [path for _, path in routes(gateway) if "openapi" in path] == []
+    assert (await gateway.ask("/openapi.json", method="GET")).status == 404
+
+
+def test_the_command_prints_it_with_no_backend_configured(tmp_path: Path) -> None:
+    done = run(tmp_path, "openapi")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == document()
+
+
+def test_what_makes_it_is_not_imported_by_the_server() -> None:
+    program = "import sys, gateway.server; print(*(name for name in sys.modules if 'openapi' in name))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == ""
+
+
+# What it says of answers
+
+
+@pytest.fixture
+async def demo() -> AsyncIterator[Gateway]:
+    """A gateway in front of the demo backend."""
+    async with run_demo(pace_s=0) as url, running_gateway(str(url), {"ADMIN_KEY": "admin-secret-1"}) as gateway:
+        yield gateway
+
+
+def check(operation: Described, reply: Reply) -> None:
+    """Fail where an answer is not as documented."""
+    responses = operation.said["responses"]
+    assert str(reply.status) in responses, f"{reply.status} is not documented: {reply.body[:300]!r}"
+    said = resolved(responses[str(reply.status)])
+    media = reply.headers.get("Content-Type", "").partition(";")[0]
+    if not reply.body:
+        return
+    assert media in said["content"], f"{media} is not documented for {reply.status}"
+    schema = said["content"][media]["schema"]
+    if media == "application/json":
+        assert problems(schema, reply.json) == []
+        assert undocumented(schema, reply.json) == set()
+    elif media in STREAMS:
+        for one in carried(media, reply.text):
+            assert problems(schema["x-items"], one) == []
+
+
+def undocumented(schema: dict[str, Any], value: Any) -> set[str]:
+    """Return the keys of an object that its schema does not have; of a backend's own answers there may be more."""
+    known = resolved(schema)
+    if known.get("additionalProperties") or "properties" not in known or not isinstance(value, dict):
+        return set()
+    return set(value) - set(known["properties"])
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [one for one in operations() if one.path not in NOT_ASKED],
+    ids=lambda operation: operation.name,
+)
+async def test_what_is_answered_is_what_is_documented(demo: Gateway, operation: Described) -> None:
+    path = operation.path
+    for parameter in operation.said.get("parameters", ()):
+        if parameter["in"] == "path":
+            path = path.replace(f"{{{parameter['name']}}}", parameter["example"])
+    content = operation.said.get("requestBody", {}).get("content", {}).get("application/json", {})
+    bodies = [example["value"] for example in content.get("examples", {}).values()] or [None]
+    for body in [*bodies, *([b"{", b""] if content else [])]:
+        for accept in ("application/json", "text/event-stream", "text/html"):
+            headers = {"Accept": accept, **(ADMIN if path.startswith("/admin/") else {})}
+            check(operation, await demo.ask(path, body, method=operation.method, headers=headers))
+
+
+async def test_an_error_is_worded_as_documented(demo: Gateway) -> None:
+    reply = await demo.ask("/api/chat", {"model": "llama3", "messages": [{"role": "user", "content": "hi"}]})
+    responses = next(one for one in operations() if one.path == "/api/chat").said["responses"]
+    examples = resolved(responses["404"])["content"]["application/json"]["examples"]
+    assert reply.json == examples["unknown_model"]["value"]
+
+
+def test_packed_bytes_are_the_same_each_time() -> None:
+    from gateway.web.entity import entity
+
+    one, two = entity(b"a" * 100), entity(b"a" * 100)
+    assert one == two
+    assert gzip.decompress(one.packed) == one.body
