@@ -55,6 +55,7 @@ class Served:
     context: int = CONTEXT
     capabilities: tuple[str, ...] = ("completion", "tools")
     loaded: bool = True
+    strict: bool = False
     heavy: bool = False
 
     @property
@@ -94,6 +95,7 @@ SERVED = (
         too_long=None,
         context=UNKNOWN_CONTEXT,
         loaded=False,
+        strict=True,
         heavy=True,
     ),
     Served(
@@ -109,6 +111,7 @@ SERVED = (
         too_long=None,
         context=UNKNOWN_CONTEXT,
         loaded=False,
+        strict=True,
         heavy=True,
     ),
 )

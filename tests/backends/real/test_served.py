@@ -127,7 +127,7 @@ def test_a_tool_is_called_and_its_result_is_used(ask: Asker, row: Served) -> Non
 @EACH
 @STREAM
 def test_two_tools_are_called_side_by_side(ask: Asker) -> None:
-    assert calls(ask("call:both", tools=[GET_WEATHER])) == [PARIS, ROME]
+    assert calls(ask("Paris and Rome at once", tools=[GET_WEATHER])) == [PARIS, ROME]
 
 
 @EACH

@@ -52,5 +52,5 @@ CUES = (
     Cue("say:nothing", None),
     Cue("<tool_response>", REPORT[0]),
 )
-ANOTHER_CUE = "call:both"
+ANOTHER_CUE = "at once"
 """Makes a second call follow the first."""
