@@ -1,30 +1,33 @@
-"""A real Prometheus reads two workers, and its counters are exactly what clients and backend counted."""
+"""A real Prometheus reads two workers under load and faults: its counters are what clients and backends counted."""
 
 import asyncio
 import json
+import math
 import re
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 import yaml
 
-from tests.e2e.processes import demo_backend, free_port
+from tests.e2e.processes import free_port
+from tests.monitoring.load import CROWD, Load, loaded
 from tests.monitoring.prometheus import program
-from tests.support.answers import ROLE, error, token
-from tests.support.backend import ScriptedBackend, close, hang, head, send
-from tests.support.program import client, running
 
-ASKED = 30
 MONITORING = Path(__file__).resolve().parents[2] / "monitoring"
-SILENT_S = 0.3
-LARGEST_BYTES = 100_000
-FAULTY = ("busy", "silent", "cut", "left")
-"""Models of a backend that fails, one for each way: what is said against one model says nothing of the others."""
+PENDING = {
+    "GatewayBackendDown",
+    "GatewayBackendFails",
+    "GatewayBreakerOpen",
+    "GatewayErrorBudgetBurns",
+    "GatewayErrorBudgetBurnsFast",
+    "GatewayErrorBudgetBurnsSlowly",
+    "GatewayRejects",
+}
+"""Alerts that the faults of the load bring up; none has been up for long enough to fire."""
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
@@ -50,146 +53,139 @@ async def prometheus(folder: Path, gateway: str) -> AsyncIterator[str]:
             await process.wait()
 
 
-async def asked(session: aiohttp.ClientSession, url: str, expression: str) -> float | None:
-    """Return the first value of an expression; None where there is none, or Prometheus is not ready."""
+async def asked(session: aiohttp.ClientSession, url: str, expression: str) -> list[float]:
+    """Return the values of an expression that are numbers; none where Prometheus is not ready."""
     try:
         async with session.get(f"{url}/api/v1/query", params={"query": expression}) as response:
-            found = (await response.json())["data"]["result"]
+            answer = await response.json()
     except aiohttp.ClientConnectionError:
-        return None
-    return float(found[0]["value"][1]) if found else None
+        return []
+    if response.status == 503:
+        return []
+    assert answer["status"] == "success", (expression, answer)
+    values = [float(row["value"][1]) for row in answer["data"]["result"]]
+    return [value for value in values if not math.isnan(value)]
 
 
-async def reaches(session: aiohttp.ClientSession, url: str, expression: str, wanted: float) -> None:
-    """Wait until an expression has a value."""
-    value: float | None = None
+async def reach(session: aiohttp.ClientSession, url: str, wanted: dict[str, float]) -> None:
+    """Wait until each expression has its value."""
+    found: dict[str, float] = {}
     try:
         async with asyncio.timeout(60):
-            while (value := await asked(session, url, expression)) != wanted:
+            while found != wanted:
                 await asyncio.sleep(0.2)
+                found = {expression: sum(await asked(session, url, expression)) for expression in wanted}
     except TimeoutError:
-        raise AssertionError(f"{expression} is {value}, not {wanted}") from None
+        wrong = {name: (found.get(name), value) for name, value in wanted.items() if found.get(name) != value}
+        raise AssertionError(f"found and wanted: {wrong}") from None
 
 
-def expressions() -> set[str]:
-    """Return what the dashboard and the recording rules ask for."""
-    panels = json.loads((MONITORING / "dashboard.json").read_text("utf-8"))["panels"]
-    groups = yaml.safe_load((MONITORING / "rules.yml").read_text("utf-8"))["groups"]
-    found = {target["expr"] for panel in panels for target in panel.get("targets", [])}
-    return found | {rule["expr"] for group in groups for rule in group["rules"] if "record" in rule}
+def expressions() -> Iterator[str]:
+    """Yield what dashboard and rules ask; of alerts, which are silent while all is well, each metric alone."""
+    dashboard = json.loads((MONITORING / "dashboard.json").read_text("utf-8"))
+    for panel in dashboard["panels"]:
+        yield from (target["expr"] for target in panel.get("targets", []))
+    for variable in dashboard["templating"]["list"]:
+        if variable["type"] == "query":
+            yield re.sub(r"^label_values\((.+), \w+\)$", r"\1", variable["definition"])
+    for group in yaml.safe_load((MONITORING / "rules.yml").read_text("utf-8"))["groups"]:
+        for rule in group["rules"]:
+            if "record" in rule:
+                yield rule["expr"]
+                yield rule["record"]
+            else:
+                yield from selectors(rule["expr"])
+
+
+def selectors(expression: str) -> list[str]:
+    """Return the metrics that an expression asks for, each with its labels."""
+    return re.findall(r"(?<![\w:.])(?:up|(?:\w+:)?(?:gateway|process)_\w+(?::\w+)?)\b(?:\{[^}]*\})?", expression)
 
 
 async def without_data(session: aiohttp.ClientSession, url: str) -> set[str]:
-    """Return the expressions that have no value, however long one waits."""
-    missing: set[str] = set()
-    for expression in expressions():
-        filled = re.sub(r"\$(job|instance|model)\b", ".*", expression).replace("$__rate_interval", "1m")
-        try:
-            async with asyncio.timeout(30):
-                while await asked(session, url, filled) is None:
-                    await asyncio.sleep(0.2)
-        except TimeoutError:
-            missing.add(expression)
+    """Return the expressions that have no data after some time."""
+    missing = set(expressions())
+    assert len(missing) > 80
+    try:
+        async with asyncio.timeout(30):
+            while missing:
+                for expression in sorted(missing):
+                    filled = re.sub(r"\$(job|instance|model)\b", ".*", expression).replace("$__rate_interval", "2m")
+                    if await asked(session, url, filled):
+                        missing.discard(expression)
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        pass
     return missing
 
 
-async def chat(session: aiohttp.ClientSession, url: str, model: str, **more: Any) -> tuple[int, dict[str, Any]]:
-    """Stream one answer on a connection of its own; return how many lines came, and the last one."""
-    async with opened(session, url, model, **more) as response:
-        assert response.status == 200
-        lines = [json.loads(line) async for line in response.content]
-    return len(lines), lines[-1]
-
-
-def opened(session: aiohttp.ClientSession, url: str, model: str, **more: Any) -> Any:
-    """Ask for a stream, on a connection of its own, so that either worker may get it."""
-    body = {"model": model, "messages": [{"role": "user", "content": "hello there"}], **more}
-    return session.post(f"{url}/api/chat", json=body, headers={"Connection": "close"})
-
-
-async def fail_in_every_way(session: aiohttp.ClientSession, url: str, faulty: ScriptedBackend) -> dict[str, int]:
-    """Let the backend fail and clients leave; return what Prometheus is to count of it, by expression."""
-    faulty.play(error(503, "busy"))
-    for _ in range(12):
-        async with opened(session, url, "busy") as response:
-            assert response.status == 503
-    faulty.play([head(), hang])
-    for _ in range(2):
-        async with opened(session, url, "silent") as response:
-            assert response.status == 504
-    faulty.play([head(), send(ROLE + token("a")), close])
-    for _ in range(3):
-        _, last = await chat(session, url, "cut")
-        assert "error" in last
-    faulty.play([head(), send(ROLE + token("a")), hang])
-    for _ in range(4):
-        async with opened(session, url, "left") as response:
-            await response.content.readline()
-            response.close()
-    for _ in range(5):
-        async with opened(session, url, "m" * LARGEST_BYTES) as response:
-            assert response.status == 413
-    return {
-        'sum(gateway_request_errors_total{kind="backend_status"})': 12,
-        'sum(gateway_backend_timeouts_total{clock="first_token"})': 2,
-        "sum(gateway_streams_broken_total)": 3,
-        'sum(gateway_streams_cancelled_total{phase="streaming"})': 4,
-        "sum(gateway_streams_cancelled_total)": 4,
-        'sum(gateway_requests_rejected_total{reason="too_large"})': 5,
-        'sum(gateway_backend_attempts_total{backend="faulty",cause="broken_backend_connection"})': 3,
-        'sum(gateway_backend_attempts_total{backend="faulty",cause="cancelled"})': 4,
-        'sum(gateway_backend_attempts_total{backend="faulty"})': len(faulty.calls),
+def counted(load: Load) -> dict[str, float]:
+    """Return expressions, and what clients and backends say that these are."""
+    calls = len(load.main.calls) + len(load.silent.calls)
+    by_label: dict[str, dict[str, int]] = {
+        "gateway_streams_cancelled_total{phase=": load.cancelled,
+        "gateway_streams_broken_total{cause=": load.broken,
+        "gateway_requests_rejected_total{reason=": load.rejected,
+        "gateway_backend_timeouts_total{clock=": load.clocks,
+        "gateway_answers_total{usage_source=": load.answers,
+        "gateway_backend_attempts_total{backend=": {"main": len(load.main.calls), "silent": len(load.silent.calls)},
+    }
+    wanted: dict[str, float] = {
+        f'sum(gateway_requests_total{{route="{route}",status="{status}"}})': count
+        for (route, status), count in load.statuses.items()
+    }
+    for family, counts in by_label.items():
+        wanted |= {f'sum({family}"{label}"}})': count for label, count in counts.items()}
+        wanted[f'sum({family.partition("{")[0]}{{backend!="nowhere"}})'] = sum(counts.values())
+    for direction in ("input", "output"):
+        labels = f'direction="{direction}",usage_source="backend",model="m",key="api-key-1"'
+        wanted[f"sum(gateway_tokens_total{{{labels}}})"] = load.reported[direction]
+    return wanted | {
+        'sum(gateway_requests_total{method="POST"})': sum(load.statuses.values()),
+        "sum(gateway_reasoning_tokens_total)": load.reported["reasoning"],
+        "sum(gateway_stream_chunks_total)": load.received["chunks"],
+        "sum(gateway_stream_bytes_total)": load.received["bytes"],
+        'sum(gateway_backend_retries_total{cause!="connect"})': calls - load.reached,
+        "sum(gateway_requests_in_flight)": 1,
     }
 
 
-def backends_file(folder: Path, sound: str, faulty: str) -> Path:
-    """Write a backends file with a backend that answers and one that fails."""
-    rows = [
-        {"name": "demo", "base_url": f"{sound}"},
-        {"name": "faulty", "base_url": faulty, "models": list(FAULTY), "timeouts": {"first_token_s": SILENT_S}},
-    ]
-    path = folder / "backends.json"
-    path.write_text(json.dumps({"backends": rows}), "utf-8")
-    return path
-
-
-async def count_the_sound(session: aiohttp.ClientSession, gateway: str, url: str) -> None:
-    """Ask for answers that come whole, and hold Prometheus' sums to what the clients have counted."""
-    done = await asyncio.gather(*(chat(session, gateway, "demo") for _ in range(ASKED)))
-    assert all(last["done"] for _, last in done)
-    counts = {
-        'sum(gateway_requests_total{route="/api/chat",status="200"})': ASKED,
-        'sum(gateway_backend_attempts_total{cause="ok"})': ASKED,
-        "sum(gateway_stream_chunks_total)": sum(lines for lines, _ in done),
-    }
-    for direction, field in (("input", "prompt_eval_count"), ("output", "eval_count")):
-        expression = f'sum(gateway_tokens_total{{direction="{direction}",usage_source="backend"}})'
-        counts[expression] = sum(last[field] for _, last in done)
-    for expression, count in counts.items():
-        await reaches(session, url, expression, count)
-
-
-async def test_prometheus_has_the_sums_that_clients_and_backends_have(tmp_path: Path) -> None:
+async def test_prometheus_has_the_sums_that_clients_and_backend_have(tmp_path: Path) -> None:
     program("prometheus")
-    async with ScriptedBackend() as faulty, client() as session:
-        with demo_backend(tmp_path) as demo:
-            path = backends_file(tmp_path, demo.url, faulty.url)
-            settings = {"BACKENDS_FILE": str(path), "MAX_RETRIES": "1", "REQUEST_MAX_SIZE": str(LARGEST_BYTES)}
-            async with (
-                running(tmp_path, WORKERS="2", **settings) as gateway,
-                prometheus(tmp_path, gateway.url) as url,
-            ):
-                await count_the_sound(session, gateway.url, url)
-                await reaches(session, url, "up", 1)
-                # Rates want what comes after the first scrape.
-                await asyncio.gather(*(chat(session, gateway.url, "demo") for _ in range(ASKED)))
-                await chat(session, gateway.url, "demo-thinking", think=True)
-                counts = await fail_in_every_way(session, gateway.url, faulty)
-                for expression, count in counts.items():
-                    await reaches(session, url, expression, count)
-                assert await without_data(session, url) == set()
-                async with session.get(f"{gateway.url}/metrics") as response:
-                    text = await response.read()
+    async with (
+        loaded(tmp_path) as (load, gateway),
+        prometheus(tmp_path, gateway.url) as url,
+        aiohttp.ClientSession() as session,
+    ):
+        await reach(session, url, {"up": 1, "gateway_processes": 2})
+        await load.round()
+        await reach(session, url, counted(load))
+        # Rates want what comes after the first scrape that has a counter.
+        await load.round()
+        await reach(session, url, counted(load))
+        assert [load.received[key] for key in ("input", "output")] == [load.reported["input"], load.reported["output"]]
+        assert load.statuses.total() > 2 * CROWD
+        failing = asyncio.create_task(keep_failing(load, stop := asyncio.Event()))
+        missing = await without_data(session, url)
+        await reach(session, url, {f'max(ALERTS{{alertname="{name}",alertstate="pending"}})': 1 for name in PENDING})
+        stop.set()
+        await failing
+        assert missing == set()
+        await reach(session, url, counted(load))
+        async with session.get(f"{gateway.url}/metrics") as response:
+            text = await response.read()
+    await passes_promtool(text)
+
+
+async def keep_failing(load: Load, stop: asyncio.Event) -> None:
+    """Keep the breaker open."""
+    while not stop.is_set():
+        await load.fail(1)
+        await asyncio.sleep(0.2)
+
+
+async def passes_promtool(text: bytes) -> None:
+    """Assert that promtool finds no fault with what a scrape gets."""
     command = [program("promtool"), "check", "metrics"]
     checked = await asyncio.to_thread(subprocess.run, command, input=text, capture_output=True)
     assert b"gateway_" not in checked.stdout + checked.stderr

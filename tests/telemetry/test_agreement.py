@@ -91,6 +91,7 @@ async def test_a_stream_that_is_left_or_cut_is_counted_as_that(backend: Scripted
     backend.play([head(200, SSE), send(ROLE + token("a")), close])
     await gateway.ask(CHAT.path, CHAT.body)
     assert sample(metrics, "gateway_streams_broken_total", cause="backend_connection") == 1
+    assert metrics.attempts == {("main", "cancelled"): 1, ("main", "broken_backend_connection"): 1}
 
 
 async def test_an_answer_in_one_piece_says_where_it_came_from(backend: ScriptedBackend, gateway: Gateway) -> None:
