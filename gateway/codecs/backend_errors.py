@@ -19,7 +19,8 @@ _UNKNOWN_MODEL_TEXT = re.compile(
 _TOO_LONG_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error", "string_above_max_length"})
 _TOO_LONG = re.compile(
     r"(maximum|max) (context|input|sequence|model) length|context (length|size|window)|too many tokens|too long"
-    r"|input (\(\d+ tokens\) )?is (too large|larger)|tokens?\) is too large|must have less than \d+ tokens",
+    r"|input (\(\d+ tokens\) )?is (too large|larger)|tokens?\) is too large"
+    r"|must have less than \d+ (tokens|characters)",
     re.I,
 )
 

@@ -78,6 +78,7 @@ def test_what_a_backend_was_learnt_to_refuse_is_left_out() -> None:
         TOO_LONG,
         UpstreamStatusError(400, "input (600 tokens) is too large to process"),
         UpstreamStatusError(413, "`inputs` must have less than 512 tokens. Given: 900"),
+        UpstreamStatusError(413, "`inputs` must have less than 32000 characters. Given: 67337"),
         UpstreamStatusError(
             400, "the request exceeds the available context size", error_type="exceed_context_size_error"
         ),
