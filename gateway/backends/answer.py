@@ -209,7 +209,7 @@ class Answer:
         self._over = True
         if self._stopped is not None and not self.reader.finished:
             events = [Failure(self._stopped)]
-        for event in events:
+        for event in events[-2:]:  # nothing follows these, and Usage comes right before Finish
             if isinstance(event, Usage):
                 self._exchange.prompt_tokens = event.prompt_tokens
                 self._exchange.completion_tokens = event.completion_tokens

@@ -7,7 +7,7 @@ from gateway.codecs.backend_errors import error_from_object
 from gateway.codecs.events import End, Event, Failure, Finish, Usage
 from gateway.codecs.names import is_same_model
 from gateway.codecs.sse import EventTooLargeError, SseDecoder
-from gateway.codecs.tolerance import is_whole, model_named, read_chunk
+from gateway.codecs.tolerance import is_whole, model_named, read_chunk, read_chunks
 from gateway.errors import ProxyException, TranslationError, UpstreamConnectionError
 from gateway.schemas.chunks import Chunk
 
@@ -95,16 +95,28 @@ class AnswerReader(ABC):
         events: list[Event] = []
         if self._unnamed:
             self._note_model(payloads)
+        done = payloads[-1:] == [b"[DONE]"]
+        chunks = read_chunks(payloads[:-1] if done else payloads)
         try:
-            for payload in payloads:
-                if payload == b"[DONE]" or payload.strip() == b"[DONE]":
+            if chunks is None:
+                self._feed_one_by_one(payloads, events)
+            else:
+                for chunk in chunks:
+                    self._take(chunk, events)
+                if done:
                     self._end(events)
-                    break
-                if payload.strip():  # some servers keep a connection alive with empty events
-                    self._take(read_chunk(payload), events)
         except ProxyException as error:
             events.append(self._fail(error))
         return events
+
+    def _feed_one_by_one(self, payloads: list[bytes], events: list[Event]) -> None:
+        """Read events among which one is odd: up to that, or past it."""
+        for payload in payloads:
+            if payload == b"[DONE]" or payload.strip() == b"[DONE]":
+                self._end(events)
+                break
+            if payload.strip():  # some servers keep a connection alive with empty events
+                self._take(read_chunk(payload), events)
 
     def _take(self, chunk: Chunk, events: list[Event]) -> None:
         if chunk.error:

@@ -53,7 +53,11 @@ class ChatReader(AnswerReader):
         content = delta.content
         if content:
             if isinstance(content, str):
-                self._add_text(content, events)
+                if self._tags is None and not self._logprobs and not self._surrogate and content.isascii():
+                    self.progress += 1
+                    events.append(Text(content))  # nearly every piece of every stream
+                else:
+                    self._add_text(content, events)
             else:
                 self._read_parts(content, events)
         elif delta.refusal:

@@ -32,6 +32,8 @@ class SseDecoder:
             chunk = self._without_bom(chunk)
         if self._skip_lf or b"\r" in chunk:
             chunk = self._with_plain_line_ends(chunk)
+        elif not (self._line or self._data) and (alike := _all_alike(chunk)) is not None:
+            return alike
         lines = chunk.split(b"\n")
         rest = lines.pop()
         events: list[bytes] = []
@@ -89,3 +91,14 @@ class SseDecoder:
         if chunk.endswith(b"\r"):
             self._skip_lf = True
         return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _all_alike(chunk: bytes) -> list[bytes] | None:
+    """Return the data of whole events that are one `data: ` line each, as nearly all servers send them; else None.
+
+    Each line break stands at the end of an event then, two of them: counting tells.
+    """
+    if chunk[:6] != b"data: " or chunk[-2:] != b"\n\n" or len(chunk) > MAX_EVENT_BYTES:
+        return None
+    events = chunk[6:-2].split(b"\n\ndata: ")
+    return events if chunk.count(b"\n") == 2 * len(events) else None
