@@ -244,7 +244,7 @@ def _backends(metrics: "Metrics") -> Iterator[Family]:
         "Since a backend's list of models was read.",
         ("backend",),
         [((backend,), age_s) for backend, age_s in metrics.list_ages_s()],
-        fold="max",
+        fold="min",  # a worker reads it when it is asked; one that is not need not have a new one
     )
 
 
