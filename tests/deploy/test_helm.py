@@ -231,6 +231,7 @@ REFUSED: dict[str, dict[str, Any]] = {
     "an interval without a unit": {"serviceMonitor": {"interval": "30"}},
     "a key of metrics without its Secret": {"podMonitor": {"authorization": {"credentials": {"key": "a"}}}},
     "a monitor with a word that is none": {"serviceMonitor": {"period": "30s"}},
+    "a runbook that is no address": {"prometheusRule": {"runbookUrl": "docs/runbook.md"}},
     "a label that is no text": {"dashboard": {"labels": {"grafana_dashboard": 1}}},
     "a Gateway without a name": {"httpRoute": {"parentRefs": [{"namespace": "a"}]}},
     "a time of a route that is a number": {"httpRoute": {"timeouts": {"request": 0}}},
@@ -489,6 +490,18 @@ def test_the_test_pod_is_no_pod_of_the_service_and_gets_through_the_network_poli
     assert any(peer["podSelector"]["matchLabels"].items() <= labels.items() for peer in policy["ingress"][0]["from"])
 
 
+@pytest.mark.parametrize("monitor", ["serviceMonitor", "podMonitor", None])
+def test_prometheus_gets_through_the_network_policy_where_it_is_to_ask(monitor: str | None) -> None:
+    restricted = {**BACKEND, "networkPolicy": EVERYTHING["networkPolicy"]}
+    values = {**restricted, monitor: {"enabled": True}} if monitor else restricted
+    peers = objects(values)["networkpolicy.yaml"]["spec"]["ingress"][0]["from"]
+    asks = {"namespaceSelector": {}, "podSelector": {"matchLabels": {"app.kubernetes.io/name": "prometheus"}}}
+    assert (asks in peers) is (monitor is not None)
+    own = {"ipBlock": {"cidr": "10.9.0.0/16"}}
+    values["networkPolicy"] = {**values["networkPolicy"], "ingress": {"from": [own], "prometheus": []}}
+    assert len(objects(values)["networkpolicy.yaml"]["spec"]["ingress"][0]["from"]) == 2
+
+
 def test_a_release_with_a_number_for_a_name_stays_valid() -> None:
     for found in objects(EVERYTHING, "1234").values():
         validate(found, supported_versions()[0])
@@ -517,6 +530,18 @@ def test_rules_and_dashboard_are_carried_as_they_are() -> None:
             assert carried == text
     assert made["configmap-dashboard.yaml"]["metadata"]["labels"]["grafana_dashboard"] == "1"
     assert made["configmap-dashboard.yaml"]["metadata"]["namespace"] == "grafana"
+
+
+def test_alerts_link_to_the_runbook_where_it_is() -> None:
+    rule = {"enabled": True, "runbookUrl": "https://wiki.example/runbook"}
+    plain = objects(EVERYTHING)["prometheusrule.yaml"]["spec"]
+    linked = objects({**BACKEND, "prometheusRule": rule})["prometheusrule.yaml"]["spec"]
+    alerts = [row for group in linked["groups"] for row in group["rules"] if "alert" in row]
+    assert alerts
+    for alert in alerts:
+        assert alert["annotations"]["runbook_url"] == f"https://wiki.example/runbook#{alert['alert'].lower()}"
+        alert["annotations"]["runbook_url"] = f"docs/runbook.md#{alert['alert'].lower()}"
+    assert linked == plain
 
 
 @pytest.mark.parametrize("kind", ["serviceMonitor", "podMonitor"])
