@@ -12,8 +12,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from gateway.cli import demo_banner
-from gateway.config import Config, settings
+from gateway.backends_file import read_backends_file
+from gateway.cli import demo_banner, parser
+from gateway.config import Config, ConfigError, settings
 from gateway.exchange import ROUTES
 from tests.conftest import StartGateway
 
@@ -111,6 +112,35 @@ def test_a_document_assigns_no_setting_that_does_not_exist(document: Path) -> No
     known = {row.name for row in SETTINGS} | {"ARGS", "PYTHON"}
     assigned = re.findall(r"\b([A-Z][A-Z_]{2,})=", document.read_text(encoding="utf-8"))
     assert set(assigned) <= known
+
+
+def tables(text: str, heading: str) -> list[set[str]]:
+    """Return the first cells of each table below a heading, without their heads."""
+    section = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return [
+        set(re.findall(r"^\| `(\w+)` \|", rows, re.MULTILINE)) for rows in re.findall(r"(?:^\|.*\n)+", section, re.M)
+    ]
+
+
+def test_every_entry_of_the_backends_file_is_described(tmp_path: Path) -> None:
+    file = tmp_path / "backends.yaml"
+    file.write_text("backends: [{nobody: 1}]\nmodels: {m: {nobody: 1}}\n")
+    with pytest.raises(ConfigError) as caught:
+        read_backends_file(file, {})
+    unknown = [str(problem) for problem in caught.value.problems if '"nobody"' in str(problem)]
+    known = [set(text.partition("expected one of ")[2].split(", ")) for text in unknown]
+    assert tables(read("docs/configuration.md"), "The backends file") == known
+
+
+# Commands
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_document_names_no_command_that_does_not_exist(document: Path) -> None:
+    known = set(re.findall(r"^    (\w+)  ", parser().format_help(), re.MULTILINE))
+    assert {"check", "key"} <= known
+    named = re.findall(r"python -m gateway ([a-z]+)", document.read_text(encoding="utf-8"))
+    assert set(named) <= known
 
 
 # README
