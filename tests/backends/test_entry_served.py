@@ -1,5 +1,6 @@
-"""What an entry of the backends file says of a backend happens on the wire."""
+"""What the backends file says of a backend, or of a model, happens on the wire."""
 
+import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator
@@ -12,21 +13,25 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tests.conftest import StartGateway
-from tests.support.answers import TEXT, completion, embeddings, plain, stream
-from tests.support.backend import ScriptedBackend
+from tests.support.answers import ROLE, TEXT, WORDS, completion, embeddings, error, plain, stream, token
+from tests.support.backend import LONG_S, ScriptedBackend, close, hang, head, send
 from tests.support.certificates import FIRST, SECOND, Pair
 from tests.support.gateway import Gateway
 from tests.support.secrets import CLIENT_KEY
-from tests.support.ways import CHAT_WHOLE, V1_WHOLE, Way
+from tests.support.ways import CHAT, CHAT_WHOLE, V1_WHOLE, Way
 
 
 async def gateway_with(
-    start: StartGateway, folder: Path, *entries: dict[str, Any], settings: dict[str, str] | None = None
+    start: StartGateway,
+    folder: Path,
+    *entries: dict[str, Any],
+    rules: dict[str, Any] | None = None,
+    settings: dict[str, str] | None = None,
 ) -> Gateway:
-    """Return a gateway with these backends, named b0, b1 and so on."""
+    """Return a gateway with these backends, named b0, b1 and so on, and these rules for models."""
     named = [{"name": f"b{at}", "priority": at, **entry} for at, entry in enumerate(entries)]
     file = folder / "backends.json"
-    file.write_text(json.dumps({"backends": named}))
+    file.write_text(json.dumps({"backends": named, "models": rules or {}}))
     return await start(BACKENDS_FILE=str(file), **(settings or {}))
 
 
@@ -61,6 +66,39 @@ async def test_passthrough_sends_each_clients_own_key_and_none_where_there_is_no
     await gateway.ask(CHAT_WHOLE.path, CHAT_WHOLE.body, headers={"Authorization": f"Bearer {CLIENT_KEY}"})
     await gateway.ask(CHAT_WHOLE.path, CHAT_WHOLE.body)
     assert [call.headers.get("Authorization") for call in backend.calls] == [f"Bearer {CLIENT_KEY}", None]
+
+
+@pytest.mark.parametrize("who", ["m", "fallback"])
+async def test_the_clocks_of_a_rule_come_before_those_of_the_backend(
+    backend: ScriptedBackend, start: StartGateway, tmp_path: Path, who: str
+) -> None:
+    async with ScriptedBackend() as other:
+        backend.play([hang] if who == "m" else error(503, "busy"))
+        other.models = ["other"]
+        other.play([hang])
+        rule = {"timeouts": {"first_token_s": 0.2}, "fallbacks": [] if who == "m" else ["other"]}
+        patient = [{"base_url": each.url, "timeouts": {"first_token_s": 3600}} for each in (backend, other)]
+        gateway = await gateway_with(start, tmp_path, *patient, rules={"m": rule}, settings={"MAX_RETRIES": "0"})
+        async with asyncio.timeout(LONG_S):
+            reply = await gateway.ask(CHAT_WHOLE.path, CHAT_WHOLE.body)
+        # Who was asked for is told of, not who stood in.
+        assert reply.status == (504 if who == "m" else 503)
+        assert len(other.calls) == (0 if who == "m" else 1)
+
+
+@pytest.mark.parametrize("delivery", ["whole", "live"])
+async def test_the_delivery_of_a_rule_decides_whether_a_cut_is_seen(
+    backend: ScriptedBackend, start: StartGateway, tmp_path: Path, pauses: list[float], delivery: str
+) -> None:
+    backend.play([head(), send(ROLE, *map(token, WORDS[:6])), close], stream())
+    rules = {"m": {"delivery": delivery}}
+    gateway = await gateway_with(start, tmp_path, {"base_url": backend.url}, rules=rules, settings={"MAX_RETRIES": "1"})
+    reply = await gateway.ask(CHAT.path, CHAT.body)
+    if delivery == "whole":
+        assert CHAT.text(reply) == TEXT
+    else:
+        assert CHAT.last_error(reply)["message"]
+    assert len(backend.calls) == (2 if delivery == "whole" else 1)
 
 
 @pytest.mark.parametrize(
