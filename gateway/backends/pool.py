@@ -118,9 +118,15 @@ class Pool:
         return self._backends
 
     def replace(self, backends: Iterable[Backend]) -> None:
-        """Ask these backends from now on; requests that run go on where they are."""
-        self._backends = {backend.name: backend for backend in backends}
-        self._balancer.forget(set(self._backends))
+        """Ask these backends from now on; requests that run go on where they are.
+
+        What was found out about one that is gone, or is at another address now, is forgotten.
+        """
+        before, self._backends = self._backends, {backend.name: backend for backend in backends}
+        gone = {name for name, old in before.items() if not _is_where(old, self._backends.get(name))}
+        self._balancer.forget(set(self._backends) - gone)
+        for name in gone:
+            self.learned.forget(name)
         for backend in self._backends.values():
             self.learned.seed(backend.name, backend.settings.learned)
 
@@ -419,6 +425,11 @@ class Attempts:
             await self._answer.close()
         finally:
             self._gate.leave()
+
+
+def _is_where(old: Backend, new: Backend | None) -> bool:
+    """Tell whether a backend is the server that it was, whatever else is configured of it now."""
+    return new is not None and new.base_url == old.base_url
 
 
 def _clocks(backend: Backend, target: Target) -> Timeouts:

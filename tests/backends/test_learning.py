@@ -1,10 +1,13 @@
 """What a backend refused once is not sent to it again."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.backends.learning import Learned
+from tests.conftest import StartGateway
 from tests.support.answers import TEXT, error, plain, stream, whole_stream
 from tests.support.backend import ScriptedBackend
 from tests.support.gateway import Gateway
@@ -177,3 +180,36 @@ async def test_what_one_model_refuses_another_is_still_asked(backend: ScriptedBa
     for model in ("m", "other"):
         assert V1_WHOLE.text(await gateway.ask(V1_WHOLE.path, {**V1_WHOLE.body, **SENT, "model": model})) == TEXT
     assert ["temperature" in call.json for call in backend.calls] == [True, False, True]
+
+
+async def test_what_was_learnt_is_counted_once_by_backend(backend: ScriptedBackend, gateway: Gateway) -> None:
+    backend.play(refusal("temperature"), plain())
+    for _ in range(2):
+        await gateway.ask(V1_WHOLE.path, {**V1_WHOLE.body, **SENT})
+    counted = (await gateway.ask("/metrics", method="GET")).body.decode()
+    [line] = [line for line in counted.splitlines() if line.startswith("gateway_backend_learned_parameters_total{")]
+    assert line.endswith(" 1.0")
+
+
+@pytest.mark.parametrize("moves", [True, False], ids=["elsewhere", "same-place"])
+async def test_a_reload_forgets_what_was_learnt_of_a_server_that_is_another_now(
+    backend: ScriptedBackend, start: StartGateway, tmp_path: Path, moves: bool
+) -> None:
+    file = tmp_path / "backends.json"
+
+    def write(url: str, weight: int) -> str:
+        file.write_text(json.dumps({"backends": [{"name": "main", "base_url": url, "weight": weight}]}))
+        return str(file)
+
+    async with ScriptedBackend() as other:
+        backend.play(refusal("temperature"), plain())
+        other.play(plain())
+        gateway = await start(BACKENDS_FILE=write(backend.url, 1), ADMIN_KEY="admin-secret-1")
+        asked = {**V1_WHOLE.body, **SENT}
+        assert V1_WHOLE.text(await gateway.ask(V1_WHOLE.path, asked)) == TEXT
+        write((other if moves else backend).url, 2)
+        reply = await gateway.ask("/admin/reload", headers={"Authorization": "Bearer admin-secret-1"})
+        assert reply.status == 200
+        assert V1_WHOLE.text(await gateway.ask(V1_WHOLE.path, asked)) == TEXT
+        last = (other if moves else backend).calls[-1]
+        assert ("temperature" in last.json) is moves
