@@ -56,6 +56,7 @@ from gateway.version import version_facts
 from gateway.web.counted import CountedNumbers
 from gateway.web.described import DescriptionHandler
 from gateway.web.feed import Feed
+from gateway.web.reference import ReferenceHandler
 from gateway.web.status import StatusPageHandler
 from gateway.web.view import View
 
@@ -251,6 +252,7 @@ def _add_routes(
         handler.register(routes)
     if config.docs:
         DescriptionHandler(__version__, config.metrics.path, wants_key=config.access.wants_key).register(routes)
+        ReferenceHandler().register(routes)
     if config.access.admin_key is not None:
         AdminHandler(app[LIFECYCLE].reload_everywhere, app[LIFECYCLE].collect).register(routes)
     if metrics is not None:

@@ -91,7 +91,7 @@ class Config(Part):
     docs: Flag = Field(
         True,
         validation_alias="DOCS_ENABLED",
-        description="Serve the OpenAPI document at /openapi.json and /openapi.yaml.",
+        description="Serve the API reference at /docs and /redoc, and its document at /openapi.json and /openapi.yaml.",
         examples=["false"],
     )
     fleet: Fleet = Field(default_factory=Fleet)

@@ -43,10 +43,12 @@ SERVED_PATHS = frozenset(
     {
         "/",
         "/api",
+        "/docs",
         "/health",
         "/openapi.json",
         "/openapi.yaml",
         "/ready",
+        "/redoc",
         "/ui",
         "/v1/chat/completions",
         "/v1/completions",
@@ -58,7 +60,7 @@ SERVED_PATHS = frozenset(
     }
 )
 """Where METRICS_PATH may not lie: the routes of the gateway; `SERVED_BELOW` has those with something behind them."""
-SERVED_BELOW = ("/admin/", "/api/", "/ui/", "/v1/models/")
+SERVED_BELOW = ("/admin/", "/api/", "/docs/", "/ui/", "/v1/models/")
 
 
 class Part(BaseModel):

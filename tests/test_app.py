@@ -37,6 +37,7 @@ GET /health  GET /v1/health  GET /ready  HEAD /health  HEAD /v1/health  HEAD /re
 GET /v1/version
 GET /ui  HEAD /ui  GET /ui/events
 GET /openapi.json  HEAD /openapi.json  GET /openapi.yaml  HEAD /openapi.yaml
+GET /docs  HEAD /docs  GET /docs/{part}  HEAD /docs/{part}  GET /redoc  HEAD /redoc
 GET /v1/metrics  GET /metrics  GET /v1/metrics/prometheus  GET /v1/metrics/health
 """
 

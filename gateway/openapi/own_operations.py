@@ -286,6 +286,39 @@ OPERATIONS: Operations = {
         "The same document.",
         _document("application/yaml", {"beginning": "openapi: 3.1.1\n"}, {"type": "string"}),
     ),
+    ("GET", "/docs"): Operation(
+        "try_reference",
+        PAGES,
+        "Show the API reference, to be tried",
+        "Swagger UI. It holds nothing: it asks for the document, with a key where one is wanted.",
+        _page("The page."),
+    ),
+    ("GET", "/redoc"): Operation(
+        "read_reference",
+        PAGES,
+        "Show the API reference, to be read",
+        "Redoc. It holds nothing: it asks for the document, with a key where one is wanted.",
+        _page("The page."),
+    ),
+    ("GET", "/docs/{part}"): Operation(
+        "reference_part",
+        PAGES,
+        "Load a part of these pages",
+        "Scripts and styles.",
+        (
+            Answer(
+                "The part.",
+                (
+                    Content("text/javascript", {"beginning": '"use strict";\n'}),
+                    Content("text/css", {"beginning": "body { margin: 0; }\n"}),
+                ),
+                headers=("ETag",),
+            ),
+            Answer("The browser has it already.", status=304, headers=("ETag",)),
+        ),
+        ("no_part",),
+        parameters=(Parameter("part", "path", "Name of the file.", {"type": "string"}, "document.js"),),
+    ),
     ("POST", "/admin/reload"): Operation(
         "reload",
         ADMINISTRATION,

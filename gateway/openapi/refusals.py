@@ -97,6 +97,7 @@ REFUSALS: Mapping[str, Refusal] = {
         ModelNotFoundError("model 'llama3' not found", param="model", code="model_not_found"),
     ),
     "no_blob": _refusal("There never is such a blob. A HEAD has no body.", ModelNotFoundError("blob not found")),
+    "no_part": _refusal("There is no such part.", ModelNotFoundError("the pages have no such part")),
     "unknown_request": _refusal(
         "No recent request has this id.",
         ModelNotFoundError("no recent request has this id", param="request_id", code="request_not_found"),

@@ -1,9 +1,10 @@
 """`/openapi.json` and `/openapi.yaml`: the document of the routes this gateway has, made when it is first asked for."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from gateway.exchange import ROUTES, Dialect
 from gateway.web.entity import Entity, entity, send
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
 
 JSON_PATH = "/openapi.json"
 YAML_PATH = "/openapi.yaml"
-_JSON = "application/json; charset=utf-8"
-_YAML = "application/yaml; charset=utf-8"
+_JSON: Mapping[str, str] = {hdrs.CONTENT_TYPE: "application/json; charset=utf-8"}
+_YAML: Mapping[str, str] = {hdrs.CONTENT_TYPE: "application/yaml; charset=utf-8"}
 
 
 class Forms(NamedTuple):
@@ -45,11 +46,11 @@ class DescriptionHandler:
 
     async def json(self, request: web.Request) -> web.Response:
         """Answer in JSON."""
-        return send(request, (await self._made(request.app)).json, _JSON)
+        return await send(request, (await self._made(request.app)).json, _JSON)
 
     async def yaml(self, request: web.Request) -> web.Response:
         """Answer in YAML."""
-        return send(request, (await self._made(request.app)).yaml, _YAML)
+        return await send(request, (await self._made(request.app)).yaml, _YAML)
 
     async def _made(self, app: web.Application) -> Forms:
         async with self._making:

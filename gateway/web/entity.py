@@ -1,5 +1,6 @@
-"""Entity: what is sent often and never changes: its bytes, compressed once, and the tags by which it is known again."""
+"""Entity: what is sent often and never changes: compressed once, with the tags by which it is known again."""
 
+import asyncio
 import gzip
 import hashlib
 from collections.abc import Mapping
@@ -9,9 +10,8 @@ from aiohttp import hdrs, web
 
 
 class Entity(NamedTuple):
-    """Bytes, the same in gzip, and a tag (without quotes) for each of both."""
+    """Bytes in gzip, which is how nearly everybody wants them, and the tag of the plain ones, without quotes."""
 
-    body: bytes
     packed: bytes
     etag: str
 
@@ -21,29 +21,32 @@ class Entity(NamedTuple):
         return f"{self.etag}-gz"
 
 
-def entity(body: bytes, packed: bytes | None = None) -> Entity:
-    """Return bytes as an entity; `packed` where they are there in gzip already."""
-    packed = gzip.compress(body, 9, mtime=0) if packed is None else packed
-    return Entity(body, packed, hashlib.sha256(body).hexdigest()[:32])
+def entity(body: bytes) -> Entity:
+    """Return bytes as an entity."""
+    return Entity(gzip.compress(body, 9, mtime=0), tag_of(body))
 
 
-def send(
-    request: web.Request, sent: Entity, content_type: str, headers: Mapping[str, str] | None = None
-) -> web.Response:
-    """Answer with an entity in the form the client takes, or with 304 for one that has it."""
+def tag_of(data: bytes) -> str:
+    """Return a tag that only these bytes have."""
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+async def send(request: web.Request, sent: Entity, headers: Mapping[str, str]) -> web.Response:
+    """Answer with an entity in the form the client takes, or with 304 to one that has it. `headers` name its type."""
     packed = takes_gzip(",".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ())))
     about = {
+        **headers,
         hdrs.ETAG: f'"{sent.packed_etag if packed else sent.etag}"',
         hdrs.CACHE_CONTROL: "no-cache",
         hdrs.VARY: hdrs.ACCEPT_ENCODING,
-        **(headers or {}),
     }
     if any(tag.value in (sent.etag, sent.packed_etag, "*") for tag in request.if_none_match or ()):
+        del about[hdrs.CONTENT_TYPE]
         return web.Response(status=304, headers=about)
-    about[hdrs.CONTENT_TYPE] = content_type
     if packed:
-        about[hdrs.CONTENT_ENCODING] = "gzip"
-    return web.Response(body=sent.packed if packed else sent.body, headers=about)
+        return web.Response(body=sent.packed, headers={**about, hdrs.CONTENT_ENCODING: "gzip"})
+    # Some are large: streams of others go on meanwhile.
+    return web.Response(body=await asyncio.to_thread(gzip.decompress, sent.packed), headers=about)
 
 
 def takes_gzip(accept_encoding: str) -> bool:

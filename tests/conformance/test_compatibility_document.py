@@ -15,7 +15,9 @@ from tests.fuzz.document import routes as fuzzed_routes
 from tests.support.gateway import Gateway
 
 DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "api-compatibility.md").read_text(encoding="utf-8")
-OURS = re.compile(r"/(health|ready|ui(/events)?|openapi\.(json|yaml)|metrics|v1/(health|version|metrics.*))")
+OURS = re.compile(
+    r"/(health|ready|ui(/events)?|openapi\.(json|yaml)|docs(/\{part\})?|redoc|metrics|v1/(health|version|metrics.*))"
+)
 """Routes that Ollama does not have: README.md names them."""
 TABLES: Mapping[str, tuple[type[ollama.OllamaSchema], ...]] = {
     "Chat": (ollama.ChatRequest,),

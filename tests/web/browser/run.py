@@ -12,7 +12,8 @@ from tests.e2e.processes import clean_environment
 
 PLAYWRIGHT = "1.65.2"
 AXE_CORE = "4.14.1"
-_DRIVER = Path(__file__).parent / "driver.py"
+STATUS_PAGE = Path(__file__).parent / "driver.py"
+REFERENCE = Path(__file__).parent / "reference_driver.py"
 
 
 def chromium() -> str | None:
@@ -27,7 +28,7 @@ def why_no_browser() -> str | None:
     return why_no_node()
 
 
-async def look(folder: Path, **job: Any) -> dict[str, Any]:
+async def look(folder: Path, driver: Path = STATUS_PAGE, /, **job: Any) -> dict[str, Any]:
     """Return what the driver reports; its pictures lie in `folder`. Raises RuntimeError with what it said last."""
     python = await asyncio.to_thread(python_with, {"playwright": PLAYWRIGHT})
     modules = await asyncio.to_thread(node_with, {"axe-core": AXE_CORE})
@@ -35,7 +36,7 @@ async def look(folder: Path, **job: Any) -> dict[str, Any]:
     whole = {"folder": str(folder), "axe": str(axe), "chromium": chromium(), **job}
     process = await asyncio.create_subprocess_exec(
         python,
-        _DRIVER,
+        driver,
         json.dumps(whole),
         env=clean_environment(HOME=str(folder)),
         stdout=asyncio.subprocess.PIPE,
