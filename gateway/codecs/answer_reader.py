@@ -96,7 +96,8 @@ class AnswerReader(ABC):
         if self._unnamed:
             self._note_model(payloads)
         done = payloads[-1:] == [b"[DONE]"]
-        chunks = read_chunks(payloads[:-1] if done else payloads)
+        # One alone, as live tokens come, costs less by itself.
+        chunks = read_chunks(payloads[:-1] if done else payloads) if len(payloads) > 1 else None
         try:
             if chunks is None:
                 self._feed_one_by_one(payloads, events)
