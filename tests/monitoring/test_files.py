@@ -18,7 +18,8 @@ RULES = [
 ]
 ALERTS: dict[str, dict[str, Any]] = {rule["alert"]: rule for rule in RULES if "alert" in rule}
 RECORDED = {rule["record"] for rule in RULES if "record" in rule}
-PANELS: list[dict[str, Any]] = json.loads((FOLDER / "dashboard.json").read_text("utf-8"))["panels"]
+DASHBOARD: dict[str, Any] = json.loads((FOLDER / "dashboard.json").read_text("utf-8"))
+PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
 EXPRESSIONS = [target["expr"] for panel in PANELS for target in panel.get("targets", [])]
 
 
@@ -51,6 +52,16 @@ def test_each_alert_has_a_test_in_which_it_fires_and_one_in_which_it_does_not() 
     cases = yaml.safe_load((FOLDER / "rules_test.yml").read_text("utf-8"))["tests"]
     found = {(case["alertname"], bool(case["exp_alerts"])) for test in cases for case in test["alert_rule_test"]}
     assert found == {(name, fires) for name in ALERTS for fires in (True, False)}
+
+
+def test_the_dashboard_is_of_no_place_in_particular() -> None:
+    assert DASHBOARD["uid"]
+    assert "id" not in DASHBOARD, "Grafana gives it, and refuses the number of another dashboard"
+    source, *others = DASHBOARD["templating"]["list"]
+    assert (source["type"], source["name"]) == ("datasource", "datasource")
+    shown = [panel for panel in PANELS if panel["type"] != "row"]
+    asking = [*others, *shown, *(target for panel in shown for target in panel["targets"])]
+    assert {json.dumps(one["datasource"]) for one in asking} == {'{"type": "prometheus", "uid": "${datasource}"}'}
 
 
 def test_panels_of_the_dashboard_lie_beside_each_other() -> None:

@@ -27,6 +27,12 @@ def test_the_page_names_every_family_with_its_type_and_labels() -> None:
     assert {name: (kind, labels.strip()) for name, kind, labels, _, _ in ROW.findall(PAGE)} == shown
 
 
+def test_the_page_says_of_each_what_it_means_and_what_to_do() -> None:
+    rows = ROW.findall(PAGE)
+    assert len(rows) > sum(GROUPS.values())
+    assert [name for name, *_, meaning, advice in rows if len(meaning) < 10 or len(advice) < 10] == []
+
+
 def test_every_group_has_its_families() -> None:
     for group, least in GROUPS.items():
         section = PAGE.partition(f"\n### {group}\n")[2].partition("\n### ")[0]
