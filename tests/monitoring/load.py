@@ -19,6 +19,7 @@ from tests.support.program import Program, client, running
 
 CHAT, V1 = "/api/chat", "/v1/chat/completions"
 CLIENT_KEY = "key-of-the-load"
+PROMPT = "prompt-of-the-load"
 AT_ONCE = 8
 """Each of the two workers lets in so many: whichever of them is asked, nobody waits."""
 CROWD = 3 * 2 * AT_ONCE
@@ -135,7 +136,7 @@ class Load:
         refused = sum(one.done() for one in asking)
         self.rejected["queue"] += refused
         self.reached -= refused + 1
-        let_in = {int(call.json["messages"][0]["content"]) for call in self.main.calls[before:]}
+        let_in = {int(call.json["messages"][0]["content"].removeprefix(PROMPT)) for call in self.main.calls[before:]}
         waiting = [one for number, one in enumerate(asking, first) if not one.done() and number not in let_in]
         await self._leave(waiting[0], "queued")
         async with asyncio.timeout(60):
@@ -165,7 +166,7 @@ class Load:
     @asynccontextmanager
     async def _opened(self, route: str, model: str, key: str = CLIENT_KEY) -> AsyncIterator[aiohttp.ClientResponse]:
         self._asked += 1
-        body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": str(self._asked)}]}
+        body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": f"{PROMPT} {self._asked}"}]}
         if route == V1:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         headers = {"Connection": "close", "x-api-key": key, "Cache-Control": "no-store"}

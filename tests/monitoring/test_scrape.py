@@ -8,16 +8,21 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 import yaml
 
 from tests.e2e.processes import free_port
-from tests.monitoring.load import CROWD, Load, loaded
+from tests.monitoring.load import CLIENT_KEY, CROWD, PROMPT, Load, loaded
 from tests.monitoring.prometheus import program
 
-MONITORING = Path(__file__).resolve().parents[2] / "monitoring"
+jsonschema: Any = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
+
+ROOT = Path(__file__).resolve().parents[2]
+MONITORING = ROOT / "monitoring"
+LOG_SCHEMA = ROOT / "docs" / "log-schema.json"
 PENDING = {
     "GatewayBackendDown",
     "GatewayBackendFails",
@@ -175,6 +180,11 @@ async def test_prometheus_has_the_sums_that_clients_and_backend_have(tmp_path: P
         async with session.get(f"{gateway.url}/metrics") as response:
             text = await response.read()
     await passes_promtool(text)
+    lines = [json.loads(line) for line in gateway.text.splitlines() if line.startswith("{")]
+    assert {"request", "breaker", "backend probe"} <= {line["event"] for line in lines}
+    validator = jsonschema.Draft202012Validator(json.loads(LOG_SCHEMA.read_text("utf-8")))
+    assert [line for line in lines if not validator.is_valid(line)] == []
+    assert [secret for secret in (CLIENT_KEY, PROMPT) if secret in gateway.text] == []
 
 
 async def keep_failing(load: Load, stop: asyncio.Event) -> None:
