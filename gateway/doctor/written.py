@@ -69,8 +69,11 @@ def _row(settings: BackendSettings, report: BackendReport | None, names: _Names)
     row["timeouts"] = settings.timeouts.model_dump(exclude_none=True)
     if limits := _limits(settings, report):
         row["limits"] = limits
-    if tls := settings.tls.model_dump(mode="json", exclude_defaults=True):
-        row["tls"] = {name: _escaped(value) if isinstance(value, str) else value for name, value in tls.items()}
+    if tls := settings.tls.model_dump(exclude_defaults=True):
+        # The file may lie elsewhere than the one that was read.
+        row["tls"] = {
+            name: _escaped(str(item.absolute())) if isinstance(item, Path) else item for name, item in tls.items()
+        }
     if settings.headers:
         row["headers"] = {name: _header(settings.name, name, value, names) for name, value in settings.headers.items()}
     if learned := _learned(settings, report):

@@ -13,6 +13,7 @@ from gateway.backends_file import read_backends_file
 from gateway.codecs.models import unlisted_model
 from gateway.doctor.results import CHECKS, BackendReport, ModelReport, Report, Result, Tally, no, yes
 from gateway.doctor.written import backends_file, write_file
+from tests.support.certificates import FIRST
 
 KEY, HEADER_KEY = "the-key-of-main-backend", "another-secret-of-main"
 MAIN = BackendSettings(
@@ -93,3 +94,20 @@ def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path: Path, monkeypatch
         write_file(path, "three\n")
     assert path.read_text() == "two\n"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_certificates_are_found_wherever_the_file_is_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("config", "elsewhere"):
+        Path(folder).mkdir()
+    FIRST.write(Path("config"))
+    Path("config/b.yaml").write_text(
+        "backends: [{name: main, base_url: 'http://a/v1', tls: {ca: tls.crt, cert: tls.crt, key: tls.key}}]"
+    )
+    fleet, _ = read_backends_file(Path("config/b.yaml"), {})
+    text = backends_file(Report((), Tally()), fleet, {}).text
+    (main,) = read_back(text, Path("elsewhere/b.yaml")).backends
+    certificate, key = tmp_path / "config" / "tls.crt", tmp_path / "config" / "tls.key"
+    assert (main.tls.ca, main.tls.cert, main.tls.key) == (certificate, certificate, key)
