@@ -17,7 +17,7 @@ from gateway.codecs.tolerance import is_whole, read_chunk
 from gateway.errors import ProxyException, TranslationError, UpstreamConnectionError
 from gateway.schemas.chunks import Chunk
 
-_MARKS = (b'"finish_reason":"', b'"finish_reason": "', b'"usage":{', b'"usage": {', b'"error"', b"[DONE]")
+_MARKS = (b'"finish_reason":"', b'"finish_reason": "', b'"usage":{', b'"usage": {', b'"error', b"[DONE]")
 _EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _FINISH_REASON = re.compile(rb'"finish_reason"\s*:\s*"(\w+)"')
 """Any spelling of that mark: looked for once, in the last block of a stream that ends without [DONE]."""
