@@ -46,6 +46,20 @@ def test_the_clients_key_is_sent_where_it_may_pass() -> None:
     assert "Authorization" not in backend(pass_client_key=False).headers(CLIENT_KEY)
 
 
+def test_a_key_moves_to_the_header_that_its_kind_of_server_wants_and_back() -> None:
+    one = backend(key=BACKEND_KEY)
+    one.wants_key_in("api-key")
+    assert (one.headers(None).get("api-key"), one.headers(None).get("Authorization")) == (BACKEND_KEY, None)
+    one.wants_key_in("Authorization")
+    assert (one.headers(None).get("api-key"), one.headers(None)["Authorization"]) == (None, f"Bearer {BACKEND_KEY}")
+
+
+def test_the_clients_key_goes_into_that_header_too() -> None:
+    one = backend(pass_client_key=True)
+    one.wants_key_in("api-key")
+    assert (one.headers(CLIENT_KEY).get("api-key"), one.headers(CLIENT_KEY).get("Authorization")) == (CLIENT_KEY, None)
+
+
 def test_headers_are_made_anew_for_each_request() -> None:
     one = backend(pass_client_key=True)
     one.headers(CLIENT_KEY)["X-Mine"] = "yes"

@@ -17,7 +17,7 @@ from tests.support.answers import ROLE, TEXT, WORDS, completion, embeddings, err
 from tests.support.backend import LONG_S, ScriptedBackend, close, hang, head, send
 from tests.support.certificates import FIRST, SECOND, Pair
 from tests.support.gateway import Gateway
-from tests.support.secrets import CLIENT_KEY
+from tests.support.secrets import BACKEND_KEY, CLIENT_KEY
 from tests.support.ways import CHAT, CHAT_WHOLE, V1_WHOLE, Way
 
 
@@ -66,6 +66,30 @@ async def test_passthrough_sends_each_clients_own_key_and_none_where_there_is_no
     await gateway.ask(CHAT_WHOLE.path, CHAT_WHOLE.body, headers={"Authorization": f"Bearer {CLIENT_KEY}"})
     await gateway.ask(CHAT_WHOLE.path, CHAT_WHOLE.body)
     assert [call.headers.get("Authorization") for call in backend.calls] == [f"Bearer {CLIENT_KEY}", None]
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["configured", "detected"])
+async def test_azure_gets_its_key_alone_and_where_it_wants_it(start: StartGateway, tmp_path: Path, told: bool) -> None:
+    seen: list[tuple[str, str | None, str | None]] = []
+
+    async def note(request: web.Request) -> web.Response:
+        seen.append((request.path, request.headers.get("api-key"), request.headers.get("Authorization")))
+        body = {"data": [{"id": "m", "object": "model"}]} if request.method == "GET" else completion()
+        return web.json_response(body, headers={"apim-request-id": "1"})
+
+    app = web.Application()
+    app.router.add_route("*", "/v1/{rest:.*}", note)
+    async with TestServer(app) as server:
+        entry = {
+            "base_url": str(server.make_url("/v1")),
+            "api_key": BACKEND_KEY,
+            **({"profile": "azure"} if told else {}),
+        }
+        gateway = await gateway_with(start, tmp_path, entry)
+        assert V1_WHOLE.text(await gateway.ask(V1_WHOLE.path, V1_WHOLE.body)) == TEXT
+    # Before the list has told what it is, nobody knows.
+    told_by_then = seen if told else [asked for asked in seen if asked[0].endswith("/completions")]
+    assert {(key, bearer) for _, key, bearer in told_by_then} == {(BACKEND_KEY, None)}
 
 
 @pytest.mark.parametrize("who", ["m", "fallback"])
