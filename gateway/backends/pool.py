@@ -147,10 +147,14 @@ class Pool:
             last=ejected,
             may_repeat=lambda target: self._may_repeat(backends[target.backend], target),
         )
+        cause = None
         while True:
             target, pause = walk.next()
             if pause:
                 await waiting(exchange, asyncio.sleep(pause))
+            if cause is not None:
+                # Only now: a client may have left meanwhile.
+                exchange.retry_causes.append(cause)
             backend = backends[target.backend]
             clocks = _clocks(backend, target)
             try:
@@ -162,7 +166,6 @@ class Pool:
                     blame = walk.blame or error
                     exchange.clock = blame.clock if isinstance(blame, UpstreamTimeoutError) else None
                     raise self._final(blame, question) from None
-                exchange.retry_causes.append(cause)
 
     def _may_repeat(self, backend: Backend, target: Target) -> bool:
         """Tell whether a place that failed may be asked once more: it still counts as able, and has budget left."""

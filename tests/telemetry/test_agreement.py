@@ -8,8 +8,8 @@ import pytest
 from gateway.handlers.generation import GenerationHandler
 from gateway.telemetry.metrics import METRICS, Metrics
 from tests.conftest import StartGateway
-from tests.support.answers import ROLE, TEXT, plain, stream, token, whole_stream
-from tests.support.backend import SSE, ScriptedBackend, close, end, hang, head, send, sleep
+from tests.support.answers import ROLE, TEXT, error, plain, stream, token, whole_stream
+from tests.support.backend import LONG_S, SSE, ScriptedBackend, close, end, hang, head, send, sleep
 from tests.support.gateway import Gateway
 from tests.support.ways import CHAT, V1, V1_WHOLE
 
@@ -92,6 +92,22 @@ async def test_a_stream_that_is_left_or_cut_is_counted_as_that(backend: Scripted
     await gateway.ask(CHAT.path, CHAT.body)
     assert sample(metrics, "gateway_streams_broken_total", cause="backend_connection") == 1
     assert metrics.attempts == {("main", "cancelled"): 1, ("main", "broken_backend_connection"): 1}
+
+
+async def test_a_client_that_leaves_before_another_try_has_had_none(
+    backend: ScriptedBackend, start: StartGateway
+) -> None:
+    gateway = await start(MAX_RETRIES="3")
+    backend.play(error(503, headers={"Retry-After": "30"}))
+    metrics = gateway.app[METRICS]
+    asking = asyncio.create_task(gateway.ask(CHAT.path, CHAT.body))
+    async with asyncio.timeout(LONG_S):
+        while not metrics.attempts:
+            await asyncio.sleep(0.005)
+    asking.cancel()
+    await gateway.record(0)
+    assert (metrics.attempts, metrics.retries) == ({("main", "backend_status"): 1}, {})
+    assert metrics.streams.cancelled == {"waiting": 1}
 
 
 async def test_an_answer_in_one_piece_says_where_it_came_from(backend: ScriptedBackend, gateway: Gateway) -> None:
