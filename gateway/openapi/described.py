@@ -75,8 +75,8 @@ class Describing:
         schema = dict(content.schema)
         if content.items:
             refs = [{"$ref": self._schemas.ref(model)} for model in content.items]
-            kind = "line" if content.media == said.LINES else "event"
-            schema["description"] = f"One JSON object a {kind}; which ones, x-items says."
+            kind = "a line" if content.media == said.LINES else "an event"
+            schema["description"] = f"One JSON object {kind}; which ones, x-items says."
             schema["x-items"] = {"anyOf": refs}
         return MediaType(schema=Schema.model_validate(schema), examples=examples or None)
 

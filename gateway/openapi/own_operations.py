@@ -284,7 +284,7 @@ OPERATIONS: Operations = {
         PAGES,
         "Describe all routes, in YAML",
         "The same document.",
-        _document("application/yaml", {"beginning": "openapi: 3.1.1\n"}, {"type": "string"}),
+        _document("application/yaml", {"beginning": "openapi: 3.1.1\n"}, {"type": "object"}),
     ),
     ("GET", "/docs"): Operation(
         "try_reference",

@@ -20,7 +20,7 @@ CHECKS = "only_listed_server_errors,errors_in_the_shape_of_the_dialect,streams_e
 
 def main() -> int:
     """Run it. Returns schemathesis' own exit code: 0 when nothing was found."""
-    program = _schemathesis()
+    program = schemathesis()
     with TemporaryDirectory() as name:
         folder = Path(name)
         folder.joinpath("openapi.json").write_text(as_json(), "utf-8")
@@ -59,7 +59,7 @@ def _run(program: Path, folder: Path, url: str) -> int:
         return 0
 
 
-def _schemathesis() -> Path:
+def schemathesis() -> Path:
     """The program, in an environment that holds exactly what the lock says; made when it is not there."""
     folder = CACHE / f"fuzz-python{sys.version_info.major}.{sys.version_info.minor}"
     lock = folder / "lock"
