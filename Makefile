@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test coverage test-all test-backends test-deploy conformance faults fuzz bench bench-full bench-guard lint format lock clean find-python
+.PHONY: help run test coverage test-all test-backends test-deploy conformance faults fuzz soak bench bench-full bench-guard lint format lock clean find-python
 
 # What a shell may have set for other projects must not reach ours.
 unexport PYTHONHOME PYTHONPATH PYTHONSTARTUP PYTHONWARNINGS PYTHONOPTIMIZE PYTHONASYNCIODEBUG PIP_PREFIX PIP_TARGET
@@ -160,6 +160,9 @@ faults: $(DEV_STAMP) ## break backends and clients in 27 ways; with a scorecard;
 
 fuzz: $(DEV_STAMP) ## generated requests for two minutes: only the listed answers may be a 5xx
 	@$(CLEAN_ENVIRONMENT); $(PY) -m tests.fuzz
+
+soak: $(DEV_STAMP) ## an hour of mixed load, in which nothing may go wrong or grow; ARGS="--hours 24" takes a day
+	@$(CLEAN_ENVIRONMENT); $(PY) -m tests.soak $(ARGS)
 
 # What they measure is told in docs/performance.md; BENCH=... adds arguments, such as --markdown docs/performance.md.
 bench: $(DEV_STAMP) ## the main ratios to a direct connection and to a bare hop (two minutes, on a quiet machine)

@@ -15,7 +15,9 @@ pytestmark = pytest.mark.deploy
 ROOT = Path(__file__).parents[2]
 GITHUB = ROOT / ".github"
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
+RELEASE = GITHUB / "workflows" / "release.yml"
 DEPENDABOT = GITHUB / "dependabot.yml"
+FORMS = sorted((GITHUB / "ISSUE_TEMPLATE").glob("*.yml"))
 PYTHONS = ["3.12", "3.13", "3.14"]
 each_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 
@@ -38,13 +40,14 @@ def run(*command: str | Path) -> None:
 
 
 def test_there_are_workflows() -> None:
-    assert [path.name for path in WORKFLOWS] == ["build.yml", "ci.yml", "scan.yml"]
+    assert [path.name for path in WORKFLOWS] == ["build.yml", "ci.yml", "nightly.yml", "release.yml", "scan.yml"]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("check_jsonschema") is None, reason="check-jsonschema is not installed")
-@pytest.mark.parametrize("path", [*WORKFLOWS, DEPENDABOT], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*WORKFLOWS, *FORMS, DEPENDABOT], ids=lambda path: path.name)
 def test_the_file_has_the_form_that_github_takes(path: Path) -> None:
-    schema = "vendor.dependabot" if path == DEPENDABOT else "vendor.github-workflows"
+    schemas = {DEPENDABOT: "vendor.dependabot", GITHUB / "ISSUE_TEMPLATE" / "config.yml": "vendor.github-issue-config"}
+    schema = schemas.get(path, "vendor.github-issue-forms" if path in FORMS else "vendor.github-workflows")
     run(sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, path)
 
 
@@ -73,8 +76,67 @@ def test_an_action_has_the_same_version_everywhere() -> None:
 def test_a_workflow_may_nothing_and_its_jobs_may_read_at_most(path: Path) -> None:
     workflow = load(path)
     assert workflow["permissions"] == {}
-    for job in workflow["jobs"].values():
-        assert job["permissions"] in ({}, {"contents": "read"})
+    if path != RELEASE:
+        for job in workflow["jobs"].values():
+            assert job["permissions"] in ({}, {"contents": "read"})
+
+
+def test_each_job_of_a_release_may_write_what_it_publishes_and_nothing_else() -> None:
+    jobs = load(RELEASE)["jobs"]
+    may_write = {
+        name: {what for what, how in job["permissions"].items() if how == "write"} for name, job in jobs.items()
+    }
+    assert may_write == {
+        "package": set(),
+        "pypi": {"id-token"},
+        "image": {"packages", "id-token"},
+        "chart": {"packages", "id-token"},
+        "page": {"contents"},
+    }
+
+
+def test_only_a_tag_makes_a_release_and_only_of_what_passed_the_tests() -> None:
+    release = load(RELEASE)
+    assert release["True"] == {"push": {"tags": ["v*"]}}  # YAML 1.1 reads `on` as true
+    assert "make PYTHON=python3.12 test" in [step.get("run") for step in release["jobs"]["package"]["steps"]]
+    for name, job in release["jobs"].items():
+        assert name == "package" or reaches(release["jobs"], name, "package"), job
+
+
+def reaches(jobs: dict[str, Any], name: str, wanted: str) -> bool:
+    """Tell whether a job waits for another, if only through those between."""
+    needs = jobs[name].get("needs", [])
+    needs = [needs] if isinstance(needs, str) else needs
+    return wanted in needs or any(reaches(jobs, need, wanted) for need in needs)
+
+
+def test_what_is_released_has_its_parts_list_its_origin_and_a_signature() -> None:
+    text = RELEASE.read_text(encoding="utf-8")
+    for words in ("--sbom=true", "--provenance=mode=max", "linux/amd64,linux/arm64", "--trusted-publishing always"):
+        assert words in text
+    assert text.count("cosign sign --yes") == 2
+
+
+def test_a_tag_that_is_not_the_version_is_refused() -> None:
+    script = ROOT / ".github" / "release.py"
+    done = subprocess.run([sys.executable, script, "v0.0.1"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    for words in ("the package's version is", "Chart.yaml says appVersion", "CHANGELOG.md has no section [0.0.1]"):
+        assert words in done.stderr
+
+
+def test_a_section_of_the_changelog_becomes_the_notes_of_a_release(tmp_path: Path) -> None:
+    for name in ("gateway/_version.py", "helm/ollama-openai-proxy/Chart.yaml", "CHANGELOG.md", ".github/release.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / ".github/release.py").write_bytes((ROOT / ".github" / "release.py").read_bytes())
+    (tmp_path / "gateway/_version.py").write_text('__version__ = "1.2.3"\n')
+    (tmp_path / "helm/ollama-openai-proxy/Chart.yaml").write_text("apiVersion: v2\nversion: 1.2.3\nappVersion: 1.2.3\n")
+    (tmp_path / "CHANGELOG.md").write_text(
+        "## [Unreleased]\n\n## [1.2.3] - 2026-01-02\n\n- New.\n\n## [1.2.2] - 2026-01-01\n"
+    )
+    command: list[str | Path] = [sys.executable, tmp_path / ".github/release.py", "v1.2.3"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "- New.\n"), done.stderr
 
 
 @each_workflow
@@ -91,8 +153,8 @@ def test_no_checkout_leaves_credentials_behind(path: Path) -> None:
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
-@each_workflow
-def test_nothing_is_published(path: Path) -> None:
+@pytest.mark.parametrize("path", [path for path in WORKFLOWS if path != RELEASE], ids=lambda path: path.name)
+def test_nothing_but_a_release_publishes(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert not re.search(r"secrets\.|--push|push: true|twine upload|helm push|login-action", text)
 

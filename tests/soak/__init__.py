@@ -1,0 +1,1 @@
+"""A long mixed load: nothing may go wrong, and nothing may grow."""
