@@ -102,7 +102,7 @@ def _learned(settings: BackendSettings, report: BackendReport | None) -> dict[st
     for model in report.models if report is not None else ():
         if model.learned:
             learned[model.name] = list(model.learned)
-    return learned
+    return {model: [_escaped(name) for name in names] for model, names in learned.items()}
 
 
 def _header(backend: str, name: str, value: SecretStr, names: _Names) -> str:
@@ -153,7 +153,13 @@ def _scalar(value: object) -> str:
         return value
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return json.dumps(value)
+    # YAML takes no pairs of surrogates for a letter, which is how JSON may write one.
+    text = json.dumps(value, ensure_ascii=False)
+    return text if text.isprintable() else "".join(map(_printable, text))
+
+
+def _printable(letter: str) -> str:
+    return letter if letter.isprintable() else f"\\U{ord(letter):08X}"
 
 
 def write_file(path: Path, text: str) -> None:

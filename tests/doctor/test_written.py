@@ -60,6 +60,14 @@ def test_what_is_written_is_read_as_the_same_configuration(tmp_path: Path) -> No
     assert read_back(written.text, tmp_path / "b.yaml", MAIN_KEY=KEY, MAIN_X_API_KEY=HEADER_KEY) == FLEET
 
 
+@pytest.mark.parametrize("name", ["ros\u00e9", "\U0001f600", "a\ufeffb", "a\x7f", "\\ud83d", "null", "1.5", "a: b # c"])
+def test_names_of_any_letters_are_read_as_the_same(tmp_path: Path, name: str) -> None:
+    renamed = SPARE.model_copy(update={"rename": {name: "m"}, "learned": {name: ("seed",)}})
+    text = backends_file(Report((), Tally()), Fleet(backends=(renamed,)), {}).text
+    (spare,) = read_back(text, tmp_path / "b.yaml").backends
+    assert (spare.rename, spare.learned) == ({name: "m"}, {name: ("seed",)})
+
+
 def test_what_was_found_is_written(tmp_path: Path) -> None:
     report = Report((found(SPARE, "mistral", yes(value=64), ("seed", "top_p")),), Tally())
     text = backends_file(report, Fleet(backends=(SPARE,)), {}).text
