@@ -23,7 +23,9 @@ def describe(*, in_yaml: bool) -> str:
 
 async def _routes(config: Config) -> list[Route]:
     app = create_app(config)
+    app.freeze()
     try:
         return routes_of(app[ROUTES])
     finally:
         await app[CLOSE]()
+        await app.cleanup()

@@ -36,15 +36,17 @@ def build(routes: Iterable[Route], version: str, *, metrics_path: str, wants_key
     """
     described = Describing(wants_key=wants_key)
     paths: dict[str, PathItem] = {}
+    tags: set[str] = set()
     for route in _in_order(_told(routes)):
         said = OPERATIONS[route.method, _described_path(route, metrics_path)]
+        tags.add(said.tag)
         item = paths.setdefault(route.path, PathItem())
         setattr(item, route.method.lower(), described.operation(said, route.dialect, _security(route, wants_key)))
     document = OpenAPI(
         openapi=shared.OPENAPI,
         info=shared.info(version),
         servers=[Server(url="/", description="This gateway")],
-        tags=shared.tags(),
+        tags=shared.tags(tags),
         paths=paths,
         components=Components(
             schemas={name: Schema.model_validate(schema) for name, schema in described.schemas().items()},

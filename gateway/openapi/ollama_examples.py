@@ -158,6 +158,14 @@ GENERATE = Shown(
         "broken off": as_lines([{**_HEAD, "response": "Hello!", "done": False}, _BROKEN]),
     },
 )
+FORM = {
+    "chat": {
+        "request": '{"model":"demo-vision","messages":[{"role":"user","content":"What is this?"}]}',
+        "image": [""],
+    },
+    "generate": {"request": '{"model":"demo-vision","prompt":"What is this?"}', "image": [""]},
+}
+"""Forms by route. The bytes of an image cannot be written here."""
 EMBEDDED = {
     "model": "demo-embed",
     "embeddings": [[-1.0, 0.0, 0.0, 0.0], [0.0, 0.2873478829860687, -0.9578262567520142, 0.0]],

@@ -89,7 +89,7 @@ def _generation(path: str, request: type[ollama.OllamaRequest], wording: tuple[s
         ),
         explained=True,
     )
-    form = Content("multipart/form-data", {}, schema=_FORM)
+    form = Content("multipart/form-data", {"an image beside it": shown.FORM[path]}, schema=_FORM)
     return Operation(
         path,
         ASKING,
@@ -232,7 +232,11 @@ OPERATIONS: Operations = {
         (Answer("The bytes have this digest. There is no body.", status=201),),
         ("no_digest",),
         Body(
-            (Content("application/octet-stream", {}, schema={"type": "string", "format": "binary"}),),
+            (
+                Content(
+                    "application/octet-stream", {"nothing at all": ""}, schema={"type": "string", "format": "binary"}
+                ),
+            ),
             "The bytes.",
             required=False,
         ),

@@ -1,6 +1,6 @@
 """What the whole document shares: who made it, tags, keys, headers."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from openapi_pydantic.v3.v3_1 import Contact, Header, Info, License, Schema, SecurityScheme, Tag
 
@@ -50,9 +50,9 @@ def info(version: str) -> Info:
     )
 
 
-def tags() -> list[Tag]:
-    """Return the groups of routes, in the order they are shown in."""
-    return [Tag(name=name, description=meaning) for name, meaning in TAGS.items()]
+def tags(used: Collection[str]) -> list[Tag]:
+    """Return the groups of routes that there are, in the order they are shown in."""
+    return [Tag(name=name, description=meaning) for name, meaning in TAGS.items() if name in used]
 
 
 def security_schemes() -> dict[str, SecurityScheme]:

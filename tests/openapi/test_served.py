@@ -185,14 +185,19 @@ def check(operation: Described, reply: Reply) -> None:
     elif media in STREAMS:
         for one in carried(media, reply.text):
             assert problems(schema["x-items"], one) == []
+            assert any(not undocumented(kind, one) for kind in schema["x-items"]["anyOf"])
 
 
 def undocumented(schema: dict[str, Any], value: Any) -> set[str]:
-    """Return the keys of an object that its schema does not have; of a backend's own answers there may be more."""
+    """Return the keys of objects that their schemas do not have; of a backend's own answers there may be more."""
     known = resolved(schema)
+    if isinstance(value, list):
+        return {key for one in value for key in undocumented(known.get("items", {}), one)}
     if known.get("additionalProperties") or "properties" not in known or not isinstance(value, dict):
         return set()
-    return set(value) - set(known["properties"])
+    fields: dict[str, Any] = known["properties"]
+    within = {key for name in value.keys() & fields for key in undocumented(fields[name], value[name])}
+    return within | (value.keys() - fields)
 
 
 @pytest.mark.parametrize(
