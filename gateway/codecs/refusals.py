@@ -72,11 +72,11 @@ _FORBIDDEN = (
 )
 """Pydantic's words, as vLLM, Mistral, Azure and Fireworks pass them on; the place may be a path."""
 _LISTED = re.compile(
-    rf"(?:does(?: not|n't) support|unsupported|unknown|unrecogni[sz]ed) (?:the )?(?:following )?{_NOUN}:?\s*"
-    r"(?=[\[({])",
+    rf"(?:does(?: not|n't) support|unsupported|unknown|unrecogni[sz]ed|unexpected) (?:the )?(?:following )?{_NOUN}"
+    r"(?: in the request)?:?\s*(?=[\[({])",
     re.I,
 )
-"""LiteLLM's words, before a Python list or dictionary."""
+"""LiteLLM's words before a Python list or dictionary, those of transformers before a set."""
 _NAMED = tuple(
     re.compile(pattern, re.I)
     for pattern in (
@@ -105,6 +105,7 @@ _VALUE_OF = re.compile(
 )
 _SAMPLING = frozenset({"temperature", "top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty"})
 _IDENTIFIER = re.compile(r"[A-Za-z_][\w.\[\]]*")
+_SET = re.compile(r"\{(?:['\"]\w{1,80}['\"](?:, ?)?){1,40}\}")
 _TOKEN = re.compile(r"[\[({]|[\])}]|(['\"])(?P<name>[A-Za-z_]\w*)\1(?P<key>\s*:)?")
 
 
@@ -161,12 +162,13 @@ def _refused_value(param: str | None, text: str, known: Mapping[str, str]) -> Re
 
 
 def _listed(text: str) -> Iterator[str]:
-    """Give the items or the keys of the first list or dictionary that follows, but nothing nested in it."""
+    """Give the items of the first list or set that follows, or the keys of a dictionary, but nothing nested in it."""
     match = _LISTED.search(text)
+    has_keys = match is not None and text.startswith("{", match.end()) and not _SET.match(text, match.end())
     opened: list[str] = []
     for token in _TOKEN.finditer(text, match.end()) if match else ():
         if token["name"]:
-            if len(opened) == 1 and (token["key"] or opened[0] != "{"):
+            if len(opened) == 1 and (token["key"] or not has_keys):
                 yield token["name"]
         elif token[0] in "[({":
             opened.append(token[0])

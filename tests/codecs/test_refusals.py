@@ -166,6 +166,11 @@ REFUSED: dict[str, tuple[ProxyException, tuple[str, ...]]] = {
         ("min_p", "top_k"),
     ),
     "a python server": (openai("create() got an unexpected keyword argument 'min_p'"), ("min_p",)),
+    "transformers": (other({"detail": "Unexpected fields in the request: {'min_p'}"}, 422), ("min_p",)),
+    "transformers, a set": (
+        other({"detail": "Unexpected fields in the request: {'top_k', 'min_p'}"}, 422),
+        ("top_k", "min_p"),
+    ),
     "a bare string": (other({"error": "top_k is not supported"}), ("top_k",)),
     "one that is essential": (openai("property 'tools' is unsupported"), ("tools",)),
 }
@@ -258,6 +263,8 @@ OTHERS: dict[str, ProxyException] = {
     "what was not sent": openai("Unknown parameter: 'verbosity'.", "verbosity", "unknown_parameter"),
     "a hint alone": openai("Use 'max_tokens' instead."),
     "a key": openai("Incorrect API key provided: sk-seed", None, "invalid_api_key", 401),
+    "a part, in a set": other({"detail": "Unexpected fields in messages[0]: {'user'}"}, 422),
+    "a value whose key is no name": openai("m does not support parameters: {'x-y': 'seed'}"),
     "a list that ends at once": openai("m does not support parameters: {}"),
     "a list that does not end": openai("m does not support parameters: {{{{[[[((("),
     "nothing": openai(""),
