@@ -274,3 +274,16 @@ def test_the_installed_command_answers_the_sdk(demo: str, built: Built) -> None:
     with build_opener(ProxyHandler({})).open(f"{demo}/v1/version", timeout=30) as response:
         told = json.load(response)
     assert (told["commit"], told["commit_date"]) == (built.commit, COMMITTED)
+
+
+def test_the_installed_command_describes_what_it_serves_and_shows_it(demo: str, installed: Path) -> None:
+    opener = build_opener(ProxyHandler({}))
+    with opener.open(f"{demo}/openapi.json", timeout=30) as response:
+        served = set(json.load(response)["paths"])
+    printed = set(json.loads(run(installed / "ollama-openai-proxy", "openapi", cwd=installed))["paths"])
+    assert printed - served == {path for path in printed if path.startswith("/admin/")}
+    assert served <= printed
+    for part in ("docs", "redoc", "docs/swagger-ui-bundle.js", "docs/swagger-ui.css", "docs/redoc.standalone.js"):
+        with opener.open(f"{demo}/{part}", timeout=30) as response:
+            assert response.status == 200
+            assert response.read()
