@@ -92,6 +92,11 @@ HEADERS: Mapping[str, tuple[str, str]] = {
     ),
     "X-Cache": ("Whether the answer was kept: HIT, MISS or BYPASS. Only with CACHE_URL.", "MISS"),
     "Retry-After": ("Seconds after which to come again, where that is known.", "12"),
+    "RateLimit": (
+        "What is left of a minute's share, and for how many seconds, where one is kept.",
+        '"requests";r=0;t=12',
+    ),
+    "RateLimit-Policy": ("The shares of a minute that are kept.", '"requests";q=60;w=60'),
     "WWW-Authenticate": ("How to show a key.", "Bearer"),
     "ETag": ("Tag of what was sent, for If-None-Match.", '"5f2b…"'),
 }
@@ -99,7 +104,7 @@ EVERY = ("X-Request-ID",)
 EXPLAINED = ("X-Gateway-Backend", "X-Gateway-Model", "X-Gateway-Attempts", "Server-Timing", "X-Cache")
 BY_STATUS: Mapping[str, tuple[str, ...]] = {
     "401": ("WWW-Authenticate",),
-    "429": ("Retry-After",),
+    "429": ("Retry-After", "RateLimit", "RateLimit-Policy"),
     "503": ("Retry-After",),
 }
 

@@ -218,6 +218,43 @@ async def test_what_is_answered_is_what_is_documented(demo: Gateway, operation: 
             check(operation, await demo.ask(path, body, method=operation.method, headers=headers))
 
 
+@pytest.mark.parametrize(
+    "operation",
+    [
+        one
+        for one in operations()
+        if "requestBody" in one.said and any(status[0] == "2" for status in one.said["responses"])
+    ],
+    ids=lambda operation: operation.name,
+)
+async def test_what_is_shown_as_a_request_is_answered(demo: Gateway, operation: Described) -> None:
+    content = operation.said["requestBody"]["content"].get("application/json", {})
+    headers = ADMIN if operation.path.startswith("/admin/") else {}
+    for name, example in content.get("examples", {}).items():
+        reply = await demo.ask(operation.path, example["value"], method=operation.method, headers=headers)
+        assert reply.status == 200, f"{name}: {reply.text}"
+
+
+async def test_a_request_that_is_found_is_told_as_documented(demo: Gateway) -> None:
+    asked = await demo.ask("/api/chat", {"model": "demo", "messages": [{"role": "user", "content": "hi"}]})
+    request_id = asked.headers["X-Request-ID"]
+    found = next(one for one in operations() if one.said["operationId"] == "find_request")
+    reply = await demo.ask(f"/admin/requests/{request_id}", method="GET", headers=ADMIN)
+    assert reply.status == 200
+    check(found, reply)
+
+
+async def test_the_status_page_is_told_as_documented(demo: Gateway) -> None:
+    schema = document()["components"]["schemas"]["StatusSnapshot"]
+    async with demo.opened("/ui/events", method="GET") as response:
+        async for line in response.content:
+            if line.startswith(b"data: {"):
+                snapshot = json.loads(line.removeprefix(b"data: "))
+                break
+    assert problems(schema, snapshot) == []
+    assert set(snapshot) == set(schema["properties"])
+
+
 async def test_an_error_is_worded_as_documented(demo: Gateway) -> None:
     reply = await demo.ask("/api/chat", {"model": "llama3", "messages": [{"role": "user", "content": "hi"}]})
     responses = next(one for one in operations() if one.path == "/api/chat").said["responses"]
