@@ -13,7 +13,7 @@ from gateway._version import __version__
 from gateway.admission import Admission, client_address
 from gateway.backends import POOL
 from gateway.backends.asking import Asks
-from gateway.backends.pool import create_session
+from gateway.backends.sessions import create_session
 from gateway.catalog import CATALOG
 from gateway.channel import ChannelError
 from gateway.config import Config

@@ -11,9 +11,10 @@ from gateway.backends.backend import Backend
 from gateway.backends.detection import Detector
 from gateway.backends.listing import ModelLister
 from gateway.backends.metadata import ModelDescriber
-from gateway.backends.pool import Pool, create_session
+from gateway.backends.pool import Pool
 from gateway.backends.probing import Prober, Probers
 from gateway.backends.profiles import profile_for
+from gateway.backends.sessions import create_session
 from gateway.catalog.catalog import Catalog
 from gateway.catalog.source import Source
 from gateway.codecs.contract import Profile

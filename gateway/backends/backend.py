@@ -8,9 +8,10 @@ from multidict import CIMultiDict
 from pydantic import SecretStr
 from yarl import URL
 
-from gateway.backend_settings import BackendSettings, TlsSettings
+from gateway.backend_settings import BackendSettings, Timeouts, TlsSettings
 from gateway.backends.budget import RetryBudget
 from gateway.backends.limits import Gate
+from gateway.codecs.contract import Target
 
 BEARER = "Authorization"
 """Where most servers want their key, as a bearer token; a header of another name carries the key alone."""
@@ -110,6 +111,11 @@ class Backend:
         if request_id is not None:
             headers["X-Request-ID"] = request_id
         return headers
+
+    def clocks(self, target: Target) -> Timeouts:
+        """Return the clocks of a target: the backend's, with those of its model in their place."""
+        timeouts = self.settings.timeouts
+        return timeouts if target.clocks is None else target.clocks.over(timeouts)
 
     def secrets(self, client_key: str | None) -> list[str]:
         """Return the strings that no text of this backend may carry to a log or a client."""

@@ -3,6 +3,13 @@
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
+import msgspec
+
+from gateway.codecs.contract import Encoded, Question
+from gateway.codecs.refusals import refused_parameter
+from gateway.errors import ProxyException
+
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _NONE: frozenset[str] = frozenset()
 EVERY_MODEL = "*"
 
@@ -66,3 +73,17 @@ class Learned:
         if seeds is None:
             return _NONE
         return seeds.get(model) or seeds.get(EVERY_MODEL, _NONE)
+
+
+def droppable(error: ProxyException, question: Question, encoded: Encoded) -> frozenset[str]:
+    """Return the parameters that a refusal names, where the question keeps its meaning without all of them."""
+    if error.status not in (400, 422):
+        return frozenset()
+    try:
+        sent = _decode_members(encoded.body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return frozenset()  # a client's own bytes: what only a lenient reader takes cannot be edited safely
+    refusal = refused_parameter(error, sent)
+    if refusal is None or not all(map(question.may_drop, refusal.parameters)):
+        return frozenset()
+    return frozenset(refusal.parameters)

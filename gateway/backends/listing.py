@@ -18,7 +18,7 @@ from multidict import CIMultiDictProxy
 
 from gateway.backends.answer import connection_error
 from gateway.backends.backend import Backend
-from gateway.backends.pool import passed_headers
+from gateway.backends.responses import passed_headers
 from gateway.backends.retries import RETRIED_STATUSES
 from gateway.codecs.backend_errors import error_from_status, retry_after_s, unexpected_status
 from gateway.codecs.models import ModelInfo, read_models

@@ -4,26 +4,22 @@ import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from io import BytesIO
 from types import TracebackType
 
 import aiohttp
-import msgspec
-from multidict import CIMultiDict
 
 from gateway.backend_settings import Timeouts
 from gateway.backends.answer import GUARDED_TOKENS, Answer, connection_error
 from gateway.backends.backend import Backend
 from gateway.backends.balance import Balancer
 from gateway.backends.breaker import Breakers, State
-from gateway.backends.connector import Connector
-from gateway.backends.learning import Learned
+from gateway.backends.learning import Learned, droppable
 from gateway.backends.limits import Gate
+from gateway.backends.responses import OK, refuse
+from gateway.backends.sessions import payload
 from gateway.backends.walk import Walk
-from gateway.codecs.backend_errors import error_from_status, is_unknown_model, retry_after_s, unexpected_status
+from gateway.codecs.backend_errors import is_unknown_model
 from gateway.codecs.contract import Encoded, Question, Target
-from gateway.codecs.refusals import refused_parameter
-from gateway.config import BackendConfig
 from gateway.errors import (
     ProxyException,
     UpstreamConnectionError,
@@ -38,10 +34,7 @@ from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.waiting import waiting
 
 _log = get_logger("pool")
-_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
-_ERROR_BODY_BYTES = 64 * 1024
-_AT_ONCE_BYTES = 64 * 1024
 HARMLESS_CAUSES = frozenset({"refused", "context", "unknown_model", "unsupported", "limit", "status_429"})
 """Failures that say nothing against a place: they come of the question, or pass by themselves."""
 HEADERS = "headers"
@@ -50,29 +43,6 @@ CANCELLED = "cancelled"
 """How an attempt ended whose client left, or that the end of the process cut short."""
 MAX_LEARNT = 8
 """How many parameters one request may lose: most backends name one at a time."""
-PASSED_HEADERS = ("x-ratelimit-", "ratelimit-", "openai-processing-ms", "openai-version")
-"""Names (or their beginnings) of a backend's headers that `/v1` clients get; Retry-After is kept on errors."""
-
-
-def create_session(config: BackendConfig, *, pooled: bool = True) -> aiohttp.ClientSession:
-    """Return a session to backends: no cookies, no bounds but those of the clocks; `pooled`: it keeps connections."""
-    connector = Connector(
-        limit=config.max_connections,
-        keepalive_timeout=config.keepalive_timeout_s if pooled else None,
-        force_close=not pooled,
-        ttl_dns_cache=config.dns_cache_ttl_s,
-        ssl=config.verify_tls,
-    )
-    return aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=config.connect_timeout_s),
-        skip_auto_headers=("User-Agent", "Accept"),
-        headers={"User-Agent": "ollama-openai-proxy", "Accept": "*/*"},
-        read_bufsize=256 * 1024,
-        max_line_size=16 * 1024,
-        max_field_size=32 * 1024,
-    )
 
 
 class Pool:
@@ -156,7 +126,7 @@ class Pool:
                 # Only now: a client may have left meanwhile.
                 exchange.retry_causes.append(cause)
             backend = backends[target.backend]
-            clocks = _clocks(backend, target)
+            clocks = backend.clocks(target)
             try:
                 return await self._visit(exchange, backend, target, clocks, question, walk)
             except ProxyException as error:
@@ -222,7 +192,7 @@ class Pool:
                     session = self._unpooled
                     exchange.retry_causes.append("race")
                     continue
-                refused = _droppable(error, question, encoded) - dropped
+                refused = droppable(error, question, encoded) - dropped
                 if not refused or len(dropped) - len(known) >= MAX_LEARNT:
                     raise
                 dropped |= refused
@@ -270,7 +240,8 @@ class Pool:
             clean=partial(self._mask, exchange=exchange, backend=backend),
         )
         try:
-            await waiting(exchange, self._check_status(response, clocks.idle_s))
+            if response.status != OK:
+                await waiting(exchange, refuse(response, clocks.idle_s))
             delivery = "whole" if question.whole else exchange.delivery or target.delivery or self._delivery
             await answer.begin(wait_s, time.monotonic() - started_s, delivery)
         except ProxyException as error:
@@ -301,7 +272,7 @@ class Pool:
             async with asyncio.timeout(wait_s):
                 asked = session.post(
                     backend.url(encoded.path),
-                    data=_payload(encoded.body),
+                    data=payload(encoded.body),
                     headers=headers,
                     allow_redirects=False,
                     ssl=backend.tls,
@@ -315,23 +286,6 @@ class Pool:
             raise UpstreamTimeoutError(f"the backend {late} within {wait_s:g} s", clock=clock) from None
         except (aiohttp.ClientError, ConnectionError) as error:
             raise connection_error(error, backend.name) from None
-
-    async def _check_status(self, response: aiohttp.ClientResponse, idle_s: float) -> None:
-        """Raise the error for any status but 200, with the beginning of the backend's own text."""
-        status = response.status
-        if status == 200:
-            return
-        if status < 400:
-            raise unexpected_status(status)
-        try:
-            async with asyncio.timeout(min(10.0, idle_s)):
-                body = await _read_some(response.content, _ERROR_BODY_BYTES)
-        except (TimeoutError, aiohttp.ClientError):
-            body = b""
-        headers = response.headers
-        error = error_from_status(status, headers.get("Content-Type", ""), body, retry_after_s(headers, time.time()))
-        error.headers = passed_headers(headers, "retry-after")
-        raise error
 
     def _final(self, error: ProxyException, question: Question) -> ProxyException:
         return question.unknown_model() if is_unknown_model(error) else error
@@ -435,12 +389,6 @@ def _is_where(old: Backend, new: Backend | None) -> bool:
     return new is not None and new.base_url == old.base_url
 
 
-def _clocks(backend: Backend, target: Target) -> Timeouts:
-    """Return the clocks of a target: the backend's, with those of its model in their place."""
-    timeouts = backend.settings.timeouts
-    return timeouts if target.clocks is None else target.clocks.over(timeouts)
-
-
 def _trace_attempt(exchange: Exchange, backend: Backend, target: Target, encoded: Encoded) -> None:
     """Begin the span of an attempt, where there are spans: the backend is told its id."""
     if exchange.trace is not None:
@@ -448,41 +396,3 @@ def _trace_attempt(exchange: Exchange, backend: Backend, target: Target, encoded
         exchange.trace_headers = exchange.trace.attempt(
             backend=target.backend, model=target.model, host=url.host, port=url.port, path=encoded.path
         )
-
-
-def _payload(body: bytes) -> aiohttp.Payload:
-    """Return what writes a body: a small one with the head, at once; a large one piece by piece, as it goes out."""
-    return aiohttp.BytesPayload(body) if len(body) <= _AT_ONCE_BYTES else aiohttp.BytesIOPayload(BytesIO(body))
-
-
-def _droppable(error: ProxyException, question: Question, encoded: Encoded) -> frozenset[str]:
-    """Return the parameters that a refusal names, where the question keeps its meaning without all of them."""
-    if error.status not in (400, 422):
-        return frozenset()
-    try:
-        sent = _decode_members(encoded.body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return frozenset()  # a client's own bytes: what only a lenient reader takes cannot be edited safely
-    refusal = refused_parameter(error, sent)
-    if refusal is None or not all(map(question.may_drop, refusal.parameters)):
-        return frozenset()
-    return frozenset(refusal.parameters)
-
-
-def passed_headers(headers: Mapping[str, str], *more: str) -> CIMultiDict[str]:
-    """Return those of a backend's headers that a client may see; a control character would break its answer."""
-    names = PASSED_HEADERS + more
-    passed: CIMultiDict[str] = CIMultiDict()
-    for name, value in headers.items():
-        if name.lower().startswith(names) and value.isprintable():
-            passed[name] = value
-    return passed
-
-
-async def _read_some(content: aiohttp.StreamReader, limit_bytes: int) -> bytes:
-    pieces: list[bytes] = []
-    size = 0
-    while size < limit_bytes and (piece := await content.readany()):
-        pieces.append(piece)
-        size += len(piece)
-    return b"".join(pieces)[:limit_bytes]

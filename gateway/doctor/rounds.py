@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Iterable, Sequence
 
 from gateway.backend_settings import BackendSettings
-from gateway.backends.pool import create_session
+from gateway.backends.sessions import create_session
 from gateway.config import BackendConfig
 from gateway.doctor.line import count_requests
 from gateway.doctor.results import Report, Tally

@@ -6,7 +6,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from gateway.backends.asking import Answering, Asks
-from gateway.backends.pool import passed_headers
+from gateway.backends.responses import passed_headers
 from gateway.catalog.catalog import Catalog
 from gateway.codecs.capabilities import able
 from gateway.codecs.contract import Target

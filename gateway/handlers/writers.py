@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
 from gateway.backends.asking import Answering
-from gateway.backends.pool import passed_headers
+from gateway.backends.responses import passed_headers
 from gateway.codecs.error_body import error_body
 from gateway.codecs.events import Event, Failure, Raw
 from gateway.codecs.ollama_writer import Clocks, NdjsonWriter

@@ -9,8 +9,9 @@ from pydantic import SecretStr
 from yarl import URL
 
 from gateway.backends.backend import Backend
-from gateway.backends.pool import Pool, create_session
+from gateway.backends.pool import Pool
 from gateway.backends.profiles import GENERIC
+from gateway.backends.sessions import create_session
 from gateway.codecs.contract import Target
 from gateway.codecs.openai_questions import PassThroughQuestion
 from gateway.config import Config

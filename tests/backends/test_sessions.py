@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 from aiohttp.client_proto import ResponseHandler
 
-from gateway.backends.connector import Connector
+from gateway.backends.sessions import Connector
 from tests.support.backend import ScriptedBackend, end, head, send
 
 PIECE = b"x" * 1000
