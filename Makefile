@@ -200,4 +200,4 @@ lock: $(DEV_STAMP) ## renew the locks, requirements*.txt, from pyproject.toml
 clean: ## remove .venv and everything else that make and the tools made
 	@rm -rf .venv .venv-deploy .coverage .coverage.* htmlcov build dist *.egg-info
 	@rm -rf .e2e_cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	@find benchmarks gateway tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find benchmarks examples gateway tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -21,7 +21,7 @@ OLDER_OLLAMA = {
 NEWEST_OLLAMA_LACKS = frozenset({"modelfile"})
 OLLAMA_JS = "0.6.4"
 PYTHON_CLIENTS = {
-    "langchain-ollama": {"langchain-ollama": "1.1.0"},
+    "langchain-ollama": {"langchain-ollama": "1.1.0", "numpy": "2.5.5"},
     "litellm": {"litellm": "1.106.2", "mcp": "2.3.0"},
     "llama-index-llms-ollama": {"llama-index-llms-ollama": "0.11.0"},
     "llm-ollama": {"llm-ollama": "0.19.1"},
