@@ -23,9 +23,9 @@ class OllamaStreamError(OllamaError):
 
 
 class SignInError(OllamaError):
-    """The answer to who asks who is signed in: nobody is."""
+    """The answer to who asks who is signed in: nobody is, or no key of this gateway was shown."""
 
-    signin_url: str = Field(description="Where to sign in: empty, since that is nowhere.")
+    signin_url: str = Field("", description="Where to sign in: empty, since that is nowhere. Missing without a key.")
 
 
 class TopLogprob(BaseModel):

@@ -1,5 +1,6 @@
 """The routes of `/api/*` and what the document says of them."""
 
+from gateway.exchange import Dialect
 from gateway.openapi import ollama_examples as shown
 from gateway.openapi import refusals
 from gateway.openapi.ollama_answers import (
@@ -270,8 +271,14 @@ OPERATIONS: Operations = {
         "Nobody is. A body is not looked at.",
         (
             Answer(
-                "Nobody is signed in.",
-                (json_content(SignInError, nobody={"error": "unauthorized", "signin_url": ""}),),
+                "Nobody is signed in, or a key is missing.",
+                (
+                    json_content(
+                        SignInError,
+                        nobody={"error": "unauthorized", "signin_url": ""},
+                        without_a_key=refusals.body_of("key", Dialect.OLLAMA),
+                    ),
+                ),
                 status=401,
             ),
         ),
