@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test coverage test-all test-backends test-deploy conformance faults fuzz soak bench bench-full bench-guard lint format lock clean find-python
+.PHONY: help run test coverage test-all test-backends test-deploy docs-check conformance faults fuzz soak bench bench-full bench-guard lint format lock clean find-python
 
 # What a shell may have set for other projects must not reach ours.
 unexport PYTHONHOME PYTHONPATH PYTHONSTARTUP PYTHONWARNINGS PYTHONOPTIMIZE PYTHONASYNCIODEBUG PIP_PREFIX PIP_TARGET
@@ -142,15 +142,24 @@ test-backends: $(DEV_STAMP) ## the gateway before real servers, large ones too; 
 	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q -rs tests/backends/real
 
 # An environment of its own: many tools, which nobody needs who changes the program. Made anew when a lock changes.
-test-deploy: VENV := .venv-deploy
+test-deploy docs-check: VENV := .venv-deploy
 DEPLOY_STAMP = $(VENV)/.deploy-$(call checksum,requirements-dev.txt)-$(call checksum,requirements-deploy.txt)
 
-test-deploy: ## what is shipped: package, image, chart, unit, workflows; names the programs it misses
-	@if [ ! -e $(DEPLOY_STAMP) ] || ! $(PY) -c '' 2>/dev/null; then \
+DEPLOY_TOOLS = if [ ! -e $(DEPLOY_STAMP) ] || ! $(PY) -c '' 2>/dev/null; then \
 		{ $(NEW_VENV); } && { $(call INSTALL,requirements-dev.txt); } && { $(call INSTALL,requirements-deploy.txt); } \
 		&& touch $(DEPLOY_STAMP); \
 	fi
+
+test-deploy: ## what is shipped: package, image, chart, unit, workflows; names the programs it misses
+	@$(DEPLOY_TOOLS)
 	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q -rs -m deploy tests/deploy tests/test_docker.py
+
+DOCS = tests/documents tests/test_docs.py tests/telemetry/test_monitoring_page.py tests/openapi/test_document.py
+
+docs-check: ## documents and docstrings: complete, true, spelled right; ARGS=--external asks for foreign links too
+	@$(DEPLOY_TOOLS)
+	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q -rs $(DOCS) tests/deploy/test_documents.py
+	@$(PY) -m tests.documents $(ARGS)
 
 conformance: $(DEV_STAMP) ## hold the gateway to Ollama's contract, row by row, with the count by section
 	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q tests/conformance

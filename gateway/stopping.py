@@ -31,6 +31,7 @@ def say_close(lifecycle: Lifecycle) -> Callable[[web.Request, web.StreamResponse
     """Return a function for `on_response_prepare`: answers begun while stopping end their connection, and say so."""
 
     async def on_prepare(_: web.Request, response: web.StreamResponse) -> None:
+        """End the connection of an answer that begins while the process stops."""
         if lifecycle.stopping:
             # The first alone comes too late for the header.
             response.force_close()

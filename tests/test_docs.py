@@ -17,12 +17,11 @@ from gateway.cli import demo_banner, parser
 from gateway.config import Config, ConfigError, settings
 from gateway.exchange import ROUTES
 from tests.conftest import StartGateway
+from tests.documents.files import ROOT, documents, links, without_code
 
-ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = settings()
 MACHINE_PATH = re.compile(r"(?<![\w.-])/(?:root|home/\w+|Users/\w+)/|\b[A-Z]:\\Users\\")
 """A path that only one machine has. The pattern does not match itself."""
-FOREIGN_FOLDERS = ("node_modules", "venv", "build", "dist")
 
 
 def read(name: str) -> str:
@@ -37,20 +36,6 @@ def project_files() -> list[Path]:
     command = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return [path for name in listed.split("\0") if name and (path := ROOT / name).is_file()]
-
-
-def documents() -> list[Path]:
-    """Return the documents of the project, without those of environments and tools."""
-    found: list[Path] = []
-    for folder, inside, files in ROOT.walk():
-        inside[:] = [name for name in inside if not name.startswith((".", *FOREIGN_FOLDERS))]
-        found += [folder / name for name in files if name.endswith(".md")]
-    return sorted(found)
-
-
-def without_code(text: str) -> str:
-    """Return a document without its blocks of code."""
-    return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
 
 
 def anchors(document: Path) -> set[str]:
@@ -213,20 +198,20 @@ def test_architecture_names_only_what_the_source_has() -> None:
 def relative_links() -> Iterator[tuple[Path, str]]:
     """Yield each link of a document that leads to another file, or to a heading."""
     for document in documents():
-        for target in re.findall(r"\]\(([^)\s]+)\)", without_code(document.read_text(encoding="utf-8"))):
+        for target in links(document):
             if not re.match(r"[a-z][a-z0-9+.-]*:", target):
                 yield document, target
 
 
 def test_every_relative_link_leads_somewhere() -> None:
-    links = list(relative_links())
+    found = list(relative_links())
     broken: list[str] = []
-    for document, target in links:
+    for document, target in found:
         name, _, anchor = target.partition("#")
         path = (document.parent / name).resolve() if name else document
         if not path.exists() or (anchor and anchor not in anchors(path)):
             broken.append(f"{document.name}: {target}")
-    assert links
+    assert found
     assert broken == []
 
 

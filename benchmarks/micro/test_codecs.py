@@ -8,6 +8,7 @@ from benchmarks.workloads import WORKLOADS
 
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_codec(benchmark: BenchmarkFixture, name: str) -> None:
+    """Measure one codec alone."""
     workload = WORKLOADS[name]()
     benchmark.extra_info.update(units=workload.units, unit=workload.unit)
     benchmark(workload.run)

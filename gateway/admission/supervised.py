@@ -40,6 +40,7 @@ def counting(counts: "Counts") -> Ask:
     """Return what answers `AskedCounts`. It raises ValueError for what they do not send."""
 
     async def answer(payload: Any) -> float:
+        """Do what a worker asks."""
         match payload:
             case ["take", str(name), int(limit)]:
                 return await counts.take(name, limit)

@@ -171,6 +171,7 @@ def count_requests(session: aiohttp.ClientSession, tally: Tally) -> None:
     trace = aiohttp.TraceConfig()
 
     async def on_start(*_: object) -> None:
+        """Count one."""
         tally.requests += 1
 
     trace.on_request_start.append(on_start)

@@ -48,6 +48,7 @@ class TimedLister(ModelLister):
 
     @override
     async def read(self, client_key: str | None) -> Listed:
+        """Read the list, and take the time."""
         started_s = time.monotonic()
         try:
             return await super().read(client_key)

@@ -92,9 +92,11 @@ def answer_others(lifecycle: Lifecycle, recent: Recent) -> None:
     """Answer the other processes, and the own one, about requests and the level of the log."""
 
     async def find(request_id: Any) -> Any:
+        """Return what this process remembers of a request."""
         return recent.find(str(request_id))
 
     async def change(level: Any) -> Any:
+        """Change the level of this process, and return it."""
         change_level(str(level))
         return str(level)
 

@@ -72,6 +72,7 @@ def access_log_middleware(
 
     @web.middleware
     async def access_log(request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer, and log how that went."""
         exchange = request[EXCHANGE]
         CURRENT.set(exchange)
         exchange.wants_facts = verbose

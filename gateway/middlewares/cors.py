@@ -76,6 +76,7 @@ def install_cors(app: web.Application, policy: OriginPolicy) -> None:
         aiohttp_cors.CorsConfig(app, router_adapter=_DecidedRequests())
 
     async def complete(request: web.Request, response: web.StreamResponse) -> None:
+        """Add what aiohttp-cors leaves out."""
         if request.get(ALLOWED_ORIGIN) is None:
             return
         if policy.allows_all:

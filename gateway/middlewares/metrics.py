@@ -24,6 +24,7 @@ def metrics_middleware(
 
     @web.middleware
     async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer, and report start and end."""
         exchange = request[EXCHANGE]
         if metrics is not None:
             metrics.request_started(exchange.route)

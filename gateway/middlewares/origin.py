@@ -20,6 +20,7 @@ def origin_middleware(policy: OriginPolicy, listen_host: str) -> Middleware:
 
     @web.middleware
     async def check_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer what comes from an allowed place; refuse the rest."""
         host = _host(request)
         origin = request.headers.get(hdrs.ORIGIN)
         if origin and origin != f"http://{host}" and origin != f"https://{host}":

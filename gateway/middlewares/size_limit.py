@@ -15,6 +15,7 @@ def size_limit_middleware(max_bytes: int) -> Middleware:
 
     @web.middleware
     async def size_limit(request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Refuse a body that says it is too large, and bound the reading of any other."""
         info = request.app[ROUTES].get(request.match_info.route)
         limit = max_bytes if info is None or info.max_body_bytes is None else info.max_body_bytes
         length = request.content_length

@@ -40,6 +40,7 @@ def stopping_middleware(lifecycle: Lifecycle) -> Middleware:
 
     @web.middleware
     async def stopping(request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer, for as long as the process lets it."""
         unshown = Unshown(request[EXCHANGE], asyncio.current_task())
         live.add(unshown)
         try:

@@ -70,6 +70,7 @@ class Tracing:
         over = asyncio.Event()
 
         def close() -> None:
+            """Close both."""
             self._provider.shutdown()
             with suppress(RuntimeError):  # the loop may be closed by now
                 loop.call_soon_threadsafe(over.set)

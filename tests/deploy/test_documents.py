@@ -1,0 +1,65 @@
+"""What tools say of documents and examples: docstrings, spelling, scripts, the form of files."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.documents.files import ROOT, blocks, documents, named
+
+pytestmark = pytest.mark.deploy
+
+DOCUMENTED = ["gateway", "benchmarks", "docker", "examples", ".github", "setup.py"]
+WRITTEN = (".cfg", ".css", ".html", ".md", ".mjs", ".py", ".sh", ".toml", ".yaml", ".yml", ".example", ".service")
+
+
+def judge(name: str, *arguments: str | Path, said: str | None = None) -> None:
+    """Run a program that must have nothing to say against what it is given."""
+    program = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
+    if program is None:
+        pytest.skip(f"{name} is not installed")
+    done = subprocess.run(
+        [program, *arguments], cwd=ROOT, input=said, capture_output=True, text=True, check=False, timeout=100
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def written() -> list[str]:
+    """Return the files that people write and read: those that git knows, beside what others made."""
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        return [named(document) for document in documents()]
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [name for name in listed.split("\0") if name.endswith(WRITTEN) and "/vendored/" not in name]
+
+
+def test_every_public_class_and_function_has_a_docstring() -> None:
+    judge("interrogate", "--config", "pyproject.toml", "--quiet", *DOCUMENTED)
+
+
+def test_everything_is_spelled_right() -> None:
+    files = written()
+    assert {"README.md", "docs/configuration.md"} <= set(files)
+    judge("codespell", *files)
+
+
+def test_blocks_of_javascript_can_be_read() -> None:
+    for document in documents():
+        for block in blocks(document):
+            if block.language in ("js", "javascript", "mjs"):
+                judge("node", "--input-type=module", "--check", said=block.text)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").rglob("*.mjs")), ids=lambda path: path.name)
+def test_an_example_in_javascript_can_be_read(path: Path) -> None:
+    judge("node", "--check", path)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").rglob("*.sh")), ids=lambda path: path.name)
+def test_a_script_among_the_examples_can_be_read(path: Path) -> None:
+    judge("sh", "-n", path)
+
+
+def test_the_compose_file_among_the_examples_fits_the_schema() -> None:
+    judge("check-jsonschema", "--builtin-schema", "vendor.compose-spec", ROOT / "examples" / "compose" / "compose.yaml")
