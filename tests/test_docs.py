@@ -159,6 +159,13 @@ async def test_the_readme_names_every_route_and_no_other(start: StartGateway) ->
     assert {path.replace("{id}", "{model}") for path in named} == served
 
 
+def test_the_badges_say_what_the_package_says() -> None:
+    project = tomllib.loads(read("pyproject.toml"))["project"]
+    versions = re.findall(r"Python :: (3\.\d+)", "\n".join(project["classifiers"]))
+    assert f">{' | '.join(versions)}</text>" in read("docs/images/badge-python.svg")
+    assert f">{project['license']}</text>" in read("docs/images/badge-licence.svg")
+
+
 # ARCHITECTURE.md
 
 
