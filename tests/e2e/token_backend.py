@@ -32,12 +32,21 @@ class TokenBackend(ThreadedBackend):
         """When each token of the last stream was written (`time.perf_counter`)."""
         self.left = threading.Event()
         """Set when the client went away while a step was waiting."""
+        self.asked = threading.Event()
+        """Set when a request for a stream has come."""
+        self.peers: set[tuple[str, int]] = set()
+        """The clients' ends of the connections on which such requests came."""
         self._permits = threading.Semaphore(0)
+
+    @property
+    def port(self) -> int:
+        """The port of 127.0.0.1 that it listens on."""
+        return int(self.server_address[1])
 
     @property
     def url(self) -> str:
         """The base URL for OPENAI_API_BASE_URL."""
-        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+        return f"http://127.0.0.1:{self.port}/v1"
 
     def allow(self, steps: int = 1) -> None:
         """Let the stream take its next steps."""
@@ -74,6 +83,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """A streamed chat answer."""
         self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.peers.add(self.client_address)
+        self.server.asked.set()
         self._start("text/event-stream")
         self.server.sent_s.clear()
         for number in range(self.server.tokens):
