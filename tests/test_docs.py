@@ -146,6 +146,13 @@ def test_a_document_names_only_targets_that_make_knows(name: str) -> None:
     assert set(named) <= set(targets)
 
 
+def test_contributing_names_every_target() -> None:
+    declared = re.search(r"^\.PHONY: (.*)", read("Makefile"), re.MULTILINE)
+    assert declared is not None
+    rows = "".join(re.findall(r"^\| (.*?) \|", read("CONTRIBUTING.md"), re.MULTILINE))
+    assert set(re.findall(r"`make ([\w-]+)`", rows)) == set(declared[1].split()) - {"help", "find-python"}
+
+
 def test_the_readme_shows_what_the_demo_prints() -> None:
     banner = demo_banner("http://127.0.0.1:11434", Config.from_mapping({}))
     assert f"```text\n{banner}\n```" in read("README.md")

@@ -11,7 +11,26 @@ import yaml
 from tests.documents.files import Block, blocks, documents
 
 BLOCKS = [block for document in documents() for block in blocks(document)]
-READ_ELSEWHERE = frozenset({"text", "ini", "dockerfile", "nginx", "promql", "mermaid", "js", "javascript", "ts"})
+READ_ELSEWHERE = frozenset(
+    {
+        "text",
+        "http",
+        "diff",
+        "html",
+        "xml",
+        "java",
+        "properties",
+        "typescript",
+        "ini",
+        "dockerfile",
+        "nginx",
+        "promql",
+        "mermaid",
+        "js",
+        "javascript",
+        "ts",
+    }
+)
 """What no reader here knows, or nothing holds for; JavaScript is judged with the tools of `make docs-check`."""
 
 
