@@ -111,7 +111,7 @@ lint: $(DEV_STAMP) ## check style, types and imports, and look for unsafe code a
 
 # Three parts side by side, each with a file of its own for its coverage: they take about as long, most of it waiting.
 PART_1 = tests/backends tests/catalog tests/handlers tests/middlewares tests/web
-PART_2 = tests/codecs tests/conformance tests/golden tests/demo tests/e2e tests/security tests/doctor tests/keys
+PART_2 = tests/codecs tests/conformance tests/golden tests/demo tests/e2e tests/security tests/doctor tests/keys tests/openapi tests/telemetry
 PART_3 = tests $(PART_1:%=--ignore=%) $(PART_2:%=--ignore=%)
 PART = COVERAGE_FILE=.coverage.part$(1) $(CORE) $(PY) -m pytest -q -rs -m "not slow and not deploy" $(COVER) --cov-report= $(PART_$(1))
 
