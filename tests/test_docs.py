@@ -229,6 +229,18 @@ def test_every_relative_link_leads_somewhere() -> None:
     assert broken == []
 
 
+def test_every_document_can_be_reached_from_the_readme() -> None:
+    led: dict[Path, set[Path]] = {}
+    for document, target in relative_links():
+        path = (document.parent / target.partition("#")[0]).resolve()
+        led.setdefault(document, set()).add(path / "README.md" if path.is_dir() else path)
+    reached, ahead = set[Path](), {ROOT / "README.md"}
+    while ahead:
+        reached |= ahead
+        ahead = {target for document in ahead for target in led.get(document, set())} - reached
+    assert [path.relative_to(ROOT).as_posix() for path in documents() if path not in reached] == []
+
+
 def test_no_file_names_a_path_of_one_machine() -> None:
     found: list[str] = []
     for path in project_files():
