@@ -28,6 +28,8 @@ ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
 DOCKERFILES = ["Dockerfile", "Dockerfile.dev"]
 COMPOSE_FILES = sorted(path.name for path in DOCKER.glob("compose*.yaml"))
+PRODUCTION = "compose.production.yaml"
+"""tests/deploy/test_production.py has what it has beyond the others."""
 NAMES = {row.name for row in settings()}
 PATIENCE_S = 60.0
 """Far longer than anything here takes: only a test that fails waits for it."""
@@ -76,17 +78,20 @@ def test_a_compose_file_fits_the_schema(name: str) -> None:
 
 
 def test_there_is_a_compose_file_for_each_use() -> None:
-    assert set(COMPOSE_FILES) == {f"compose{kind}.yaml" for kind in ("", ".dev", ".llamacpp", ".tls", ".vllm")}
+    assert set(COMPOSE_FILES) == {
+        f"compose{kind}.yaml" for kind in ("", ".dev", ".llamacpp", ".production", ".tls", ".vllm")
+    }
 
 
 @pytest.mark.parametrize("name", COMPOSE_FILES)
 def test_compose_hands_on_every_setting_and_sets_none_that_does_not_exist(name: str) -> None:
     gateway = whole_gateway(name)
-    assert gateway["env_file"] == [{"path": "../.env", "required": False}]
+    assert gateway["env_file"] == [{"path": "../.env", "required": name == PRODUCTION}]
     assert set(gateway["environment"]) <= NAMES
-    # What compose sets itself, nobody can set in .env: only what the container decides, and a backend beside it.
+    # What compose sets itself, nobody can set in .env: only what the container decides, and what stands beside it.
+    beside = {"TRUSTED_PROXIES", "REDIS_URL", "CACHE_URL"} if name == PRODUCTION else {"OPENAI_API_BASE_URL"}
     assert {"PROXY_HOST", "PROXY_PORT"} <= set(gateway["environment"])
-    assert set(gateway["environment"]) <= {"PROXY_HOST", "PROXY_PORT", "OPENAI_API_BASE_URL"}
+    assert set(gateway["environment"]) <= {"PROXY_HOST", "PROXY_PORT"} | beside
     assert gateway["environment"]["PROXY_HOST"] == "0.0.0.0"
 
 
@@ -101,7 +106,7 @@ def test_compose_gives_the_gateway_no_rights_and_this_machine_alone_its_port(nam
     assert gateway["read_only"] is True
     assert gateway["cap_drop"] == ["ALL"]
     assert gateway["security_opt"] == ["no-new-privileges:true"]
-    assert gateway["ports"] == ["${PUBLISH:-127.0.0.1:11434}:11434"]
+    assert gateway.get("ports", []) == ([] if name == PRODUCTION else ["${PUBLISH:-127.0.0.1:11434}:11434"])
 
 
 @pytest.mark.parametrize("name", [name for name in COMPOSE_FILES if name != "compose.dev.yaml"])

@@ -17,6 +17,7 @@ from tests.deploy.chart import (
     EVERYTHING,
     EXISTING,
     MANIFESTS,
+    STREAMING,
     documented_values,
     golden_text,
     helm,
@@ -314,6 +315,40 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
 def test_values_that_contradict_each_other_are_refused(values: dict[str, Any], words: str) -> None:
     with pytest.raises(helm.HelmRenderError, match=words):
         rendered(values)
+
+
+ENVIRONMENTS = sorted((CHART.parent / "values").glob("*.yaml"))
+each_environment = pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.stem)
+"""Values for development, staging and production; tests/test_environments.py compares them with config/*.env."""
+
+
+@each_environment
+def test_the_values_of_an_environment_make_valid_objects_that_the_gateway_reads(path: Path) -> None:
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    report = helm.lint(str(CHART), values, strict=True)
+    assert (report["messages"], report["errors"]) == ([], [])
+    made = objects(values)
+    for found in made.values():
+        for version in supported_versions():
+            validate(found, version)
+    config = Config.from_mapping(made["configmap.yaml"]["data"])
+    spec = made["deployment.yaml"]["spec"]["template"]["spec"]
+    assert spec["terminationGracePeriodSeconds"] > config.listen.shutdown_grace_s + LAST_WORDS_S
+    assert "secret.yaml" not in made
+
+
+@pytest.mark.parametrize("path", ENVIRONMENTS[1:], ids=lambda path: path.stem)
+def test_the_values_for_others_want_keys_pass_streams_and_reach_redis(path: Path) -> None:
+    made = objects(yaml.safe_load(path.read_text(encoding="utf-8")))
+    [container] = made["deployment.yaml"]["spec"]["template"]["spec"]["containers"]
+    assert {"KEYS_FILE", "REDIS_URL", "OPENAI_API_KEY"} <= {row["name"] for row in container["env"]}
+    assert made["ingress.yaml"]["metadata"]["annotations"] == STREAMING
+    ports = {port["port"] for rule in made["networkpolicy.yaml"]["spec"]["egress"] for port in rule["ports"]}
+    assert {443, 6379} <= ports
+    [endpoint] = made["servicemonitor.yaml"]["spec"]["endpoints"]
+    assert endpoint["authorization"]["credentials"]["name"]
+    assert made["configmap-dashboard.yaml"]["data"]
+    assert made["prometheusrule.yaml"]["spec"]["groups"]
 
 
 @pytest.mark.parametrize("path", ["deployment.yaml", "tests/answers.yaml"])

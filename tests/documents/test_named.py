@@ -32,6 +32,7 @@ ELSEWHERE = {
 FOREIGN_NAMES = re.compile(
     r"OTEL_\w+|OLLAMA_\w+|OPENAI_BASE_URL|HTTP_PROXY|SSL_CERT_FILE|LISTEN_FDS|HF_TOKEN|DOCKERHUB_\w+|SOAK_\w+"
     r"|DEBIAN_MIRROR|PIP_\w+|\w+_IMAGE|LLAMACPP_\w+|VLLM_MODEL|TLS_CERTIFICATES|WEBUI_\w+|OPENAI_API_URL|SSL_CERTS_PATH"
+    r"|REDIS_PASSWORD|FRONT_NETWORK|(?:TLS|GRAFANA)_PUBLISH"
 )
 """Variables that other programs, the compose files, the workflows or older proxies read, or whoever releases sets."""
 
