@@ -3,6 +3,8 @@
 import http.client
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -115,6 +117,36 @@ def test_a_client_that_leaves_before_the_first_word_ends_the_request_of_the_back
         assert backend.asked.wait(GIVE_UP_S)
         stream.leave()
         assert backend.left.wait(GIVE_UP_S)
+
+
+def speaks_http2() -> bool:
+    """Tell whether there is a curl that can."""
+    if shutil.which("curl") is None:
+        return False
+    return "HTTP2" in subprocess.run(["curl", "--version"], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.skipif(not speaks_http2(), reason="needs curl with HTTP/2")
+@pytest.mark.parametrize("kind", ["haproxy", "envoy"])
+def test_over_http2_words_and_leaving_pass_too(
+    kind: str, backend: TokenBackend, gateways: tuple[int, int], tmp_path: Path
+) -> None:
+    backend.left.clear()
+    with proxied(kind, tmp_path, gateways) as url:
+        command = ["curl", "--http2", "--insecure", "--no-buffer", "--silent", "--dump-header", "-", url + V1]
+        body = ["--header", "Content-Type: application/json", "--data", json.dumps(STREAMS[V1])]
+        with subprocess.Popen([*command, *body], stdout=subprocess.PIPE, text=True) as curl:
+            assert curl.stdout is not None
+            for number in range(TOKENS):
+                backend.allow()
+                seen = "".join(iter(curl.stdout.readline, "\n"))
+                while token(number) not in seen:
+                    seen += curl.stdout.readline()
+                assert seen.count("token-") == 1
+                assert number or seen.startswith("HTTP/2 200")
+            assert not backend.left.is_set()
+            curl.kill()
+            assert backend.left.wait(GIVE_UP_S)
 
 
 def test_the_largest_body_passes(backend: TokenBackend, url: str) -> None:
