@@ -1,11 +1,18 @@
 """The listening socket: our own, or one that the service manager made and listens on for us."""
 
+import asyncio
+import ctypes
 import errno
 import os
 import socket
-from collections.abc import Mapping
+import ssl
+import struct
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import TypedDict, Unpack
 
 from yarl import URL
 
@@ -13,16 +20,37 @@ from gateway.config import Config, ConfigError, ListenConfig, Problem
 from gateway.exposure import exposures
 
 BACKLOG = 1024
+HALF_OPEN_S = 0.05
+"""How long connections that are just being made may take: longer than a way to a reverse proxy and back."""
+HANDOVER_S = 1.0
+"""How long the handshakes of connections that queued may take."""
 FIRST_ACTIVATED = 3
 """The descriptor of the first socket that a service manager hands over (sd_listen_fds)."""
+
+_ATTACH_FILTER = 26
+_NO_SYN = ((0x30, 0, 0, 13), (0x54, 0, 0, 0x12), (0x15, 0, 1, 0x02), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFF_FFFF))
+"""A classic BPF program: load the flags of TCP's header, keep SYN and ACK; SYN alone is dropped, all else passes."""
+
+type ProtocolFactory = Callable[[], asyncio.Protocol]
+
+
+class TlsOptions(TypedDict):
+    """What the event loop is told of TLS for new connections; both None without it."""
+
+    ssl: ssl.SSLContext | None
+    ssl_handshake_timeout: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A socket that listens. `activated`: it comes from the service manager, so that the settings do not know where."""
+    """A socket that listens. `activated`: it comes from the service manager, so that the settings do not know where.
+
+    `shared`: it is one end of several, as a worker has it.
+    """
 
     socket: socket.socket
     activated: bool = False
+    shared: bool = False
 
     def close(self) -> None:
         """Close this process's end of it."""
@@ -108,3 +136,40 @@ def address_of(listener: socket.socket, *, tls: bool = False) -> str:
     if ip_address(host).is_unspecified:
         host = "::1" if listener.family == socket.AF_INET6 else "127.0.0.1"
     return str(URL.build(scheme="https" if tls else "http", host=host, port=port)).rstrip("/")
+
+
+async def turn_away(listener: socket.socket) -> None:
+    """Have new connections fail before they are made, soon: those that are being made come into the queue until then.
+
+    Their clients ask for them again after a second, find nobody, and may go elsewhere; none has sent a request that
+    nobody reads. Linux alone can, and elsewhere this does nothing. It holds for all ends of a socket.
+    """
+    if sys.platform != "linux":
+        return
+    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in _NO_SYN))
+    # Where the system does not allow it, a connection that comes in the moment of closing is reset.
+    with suppress(OSError):
+        listener.setsockopt(
+            socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("HP", len(_NO_SYN), ctypes.addressof(program))
+        )
+        await asyncio.sleep(HALF_OPEN_S)
+
+
+async def take_queued(listener: socket.socket, factory: ProtocolFactory, **tls: Unpack[TlsOptions]) -> None:
+    """Close a socket that listens, and serve the connections that queue on it: their clients may have sent already."""
+    loop = asyncio.get_running_loop()
+    taken = [loop.connect_accepted_socket(factory, client, **tls) for client in _accepted_last(listener)]
+    # One that has left meanwhile is none of the others' business.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(HANDOVER_S):
+            await asyncio.gather(*taken, return_exceptions=True)
+
+
+def _accepted_last(listener: socket.socket) -> list[socket.socket]:
+    """Accept all that queue, then close at once: whoever comes between the two is refused."""
+    found: list[socket.socket] = []
+    # An error: nobody is left, or there is no descriptor for another one.
+    with listener, suppress(OSError):
+        while len(found) < BACKLOG:
+            found.append(listener.accept()[0])
+    return found

@@ -15,7 +15,16 @@ from gateway.certificate import Certificate
 from gateway.config import Config, ConfigError
 from gateway.connections import BoundedServer, most_connections, raise_file_limit
 from gateway.lifecycle import LIFECYCLE, Lifecycle
-from gateway.listener import BACKLOG, Listener, address_of, open_listener
+from gateway.listener import (
+    BACKLOG,
+    Listener,
+    ProtocolFactory,
+    TlsOptions,
+    address_of,
+    open_listener,
+    take_queued,
+    turn_away,
+)
 from gateway.middlewares.headers import name_no_server
 from gateway.notify import ServiceManager
 from gateway.signals import on_hangup, on_level_signal, stop_on_signals
@@ -149,12 +158,13 @@ async def listening(
 class _Site(BaseSite):
     """Serves on a socket that listens already; aiohttp's own has no bound for a handshake of TLS."""
 
-    __slots__ = ("_certificate", "_listener")
+    __slots__ = ("_certificate", "_factory", "_listener")
 
     def __init__(self, runner: web.AppRunner, listener: Listener, certificate: Certificate | None) -> None:
         super().__init__(runner)
         self._listener = listener
         self._certificate = certificate
+        self._factory: ProtocolFactory | None = None
 
     @property
     def name(self) -> str:
@@ -165,14 +175,30 @@ class _Site(BaseSite):
         server = self._runner.server
         if server is None:
             raise RuntimeError("the runner is not set up")
-        encrypted = self._certificate is not None
+        factory = BoundedServer(server, most_connections(raise_file_limit()))
         self._server = await asyncio.get_running_loop().create_server(
-            BoundedServer(server, most_connections(raise_file_limit())),
-            sock=self._listener.socket,
-            backlog=BACKLOG,
-            ssl=self._certificate.context if self._certificate is not None else None,
-            ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S if encrypted else None,
+            factory, sock=self._listener.socket, backlog=BACKLOG, **self._tls()
         )
+        self._factory = factory
+
+    async def stop(self) -> None:
+        """Accept nothing more; who has connected is served, while closing the socket would reset those that queue."""
+        # The service manager's socket stays, and its queue with it. On Windows a socket's double cannot accept.
+        if self._factory is None or self._listener.activated or sys.platform == "win32":
+            await super().stop()
+            return
+        if not self._listener.shared:
+            await turn_away(self._listener.socket)
+        kept = self._listener.socket.dup()
+        kept.setblocking(False)
+        # Both event loops close their own end at once: ours is the last one.
+        await super().stop()
+        await take_queued(kept, self._factory, **self._tls())
+
+    def _tls(self) -> TlsOptions:
+        if self._certificate is None:
+            return TlsOptions(ssl=None, ssl_handshake_timeout=None)
+        return TlsOptions(ssl=self._certificate.context, ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S)
 
 
 def _application(config: Config, app_factory: AppFactory | None, lifecycle: Lifecycle | None) -> web.Application:

@@ -47,10 +47,11 @@ async def drain(runner: web.AppRunner, lifecycle: Lifecycle, grace_s: float, *, 
     otherwise see its request fail. A handshake of TLS shows nowhere, so that there the moment is always waited for.
     """
     loop = asyncio.get_running_loop()
+    ends_s = loop.time() + grace_s
     lifecycle.stopping = True
     for site in list(runner.sites):
         await site.stop()
-    server, ends_s = runner.server, loop.time() + grace_s
+    server = runner.server
     if server is None:
         await runner.cleanup()
         return

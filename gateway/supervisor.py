@@ -16,7 +16,7 @@ from gateway.certificate import Certificate
 from gateway.channel import ANSWER_WITHIN_S, COLLECT, ChannelError, Collection
 from gateway.config import Config, ConfigError, Problem
 from gateway.lifecycle import LEVEL, RELOAD, RELOAD_WITHIN_S, packed
-from gateway.listener import Listener, address_of, open_listener
+from gateway.listener import Listener, address_of, open_listener, turn_away
 from gateway.notify import ServiceManager
 from gateway.signals import on_hangup, on_level_signal, stop_on_signals
 from gateway.slot import Slot
@@ -231,6 +231,8 @@ class Supervisor:
     async def _end(self) -> None:
         """Stop all workers, and wait until they are gone."""
         self._manager.stopping(self._patience_s)
+        if not self._listener.activated:
+            await turn_away(self._listener.socket)
         for slot in self._slots:
             self._dismiss(await slot.clear())
         self._listener.close()

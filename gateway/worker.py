@@ -84,7 +84,7 @@ async def _work(inherited: Inherited, lifeline: Lifeline, config: "Config", *, d
     from gateway.stopping import longest_end_s
 
     async with AsyncExitStack() as stack:
-        listener = Listener(socket.socket(fileno=inherited.listener), activated=bool(inherited.activated))
+        listener = Listener(socket.socket(fileno=inherited.listener), bool(inherited.activated), shared=True)
         stack.callback(listener.close)
         listener.socket.setblocking(False)
         config = listener.configured(config)

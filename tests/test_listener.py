@@ -1,14 +1,21 @@
 """The listening socket: where it is, why it cannot be there, and one that a service manager hands over."""
 
+import asyncio
+import errno
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from gateway.certificate import Certificate
 from gateway.config import Config, ConfigError, ListenConfig
-from gateway.listener import Listener, address_of, listening_socket, open_listener
+from gateway.listener import Listener, address_of, listening_socket, open_listener, take_queued, turn_away
+from tests.support.backend import LONG_S
+from tests.support.certificates import FIRST
 
 
 def listen_at(host: str, port: int) -> ListenConfig:
@@ -107,3 +114,63 @@ def test_what_is_no_listening_socket_for_ip_is_refused(monkeypatch: pytest.Monke
             end.close()
     with pytest.raises(ConfigError, match="which is no socket"):
         open_listener(listen_at("127.0.0.1", 0), environ())
+
+
+# The end
+
+
+class Greeting(asyncio.Protocol):
+    """Says hello and goes."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(b"hello")
+        transport.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it is not used there")
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+async def test_connections_that_queue_are_taken_before_the_socket_is_closed(tls: bool, tmp_path: Path) -> None:
+    listener = listening_socket(listen_at("127.0.0.1", 0))
+    listener.setblocking(False)
+    address = listener.getsockname()
+    clients = [socket.create_connection(address) for _ in range(3)]
+    certificate = Certificate.of(Config.from_mapping(FIRST.write(tmp_path)).listen) if tls else None
+    async with asyncio.timeout(LONG_S), asyncio.TaskGroup() as tasks:
+        said = [tasks.create_task(heard(client, tls=tls)) for client in clients]
+        if certificate is None:
+            await take_queued(listener, Greeting, ssl=None, ssl_handshake_timeout=None)
+        else:
+            await take_queued(listener, Greeting, ssl=certificate.context, ssl_handshake_timeout=LONG_S)
+    assert [task.result() for task in said] == [b"hello"] * 3
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone can")
+async def test_who_is_turned_away_is_never_connected_and_who_was_connected_stays() -> None:
+    listener = listening_socket(listen_at("127.0.0.1", 0))
+    listener.setblocking(False)
+    early = socket.create_connection(listener.getsockname())
+    await turn_away(listener)
+    with socket.socket() as late:
+        late.setblocking(False)
+        assert late.connect_ex(listener.getsockname()) == errno.EINPROGRESS
+        async with asyncio.timeout(LONG_S), asyncio.TaskGroup() as tasks:
+            said = tasks.create_task(heard(early, tls=False))
+            await take_queued(listener, Greeting, ssl=None, ssl_handshake_timeout=None)
+        assert said.result() == b"hello"
+        # Nothing came to it: it is neither connected nor reset, and will ask again.
+        assert late.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+        with pytest.raises(OSError, match="not connected"):
+            late.getpeername()
+
+
+async def heard(client: socket.socket, *, tls: bool) -> bytes:
+    """Read all that a server says on a connection."""
+    context, name = (FIRST.trusted(), "127.0.0.1") if tls else (None, None)
+    reader, writer = await asyncio.open_connection(sock=client, ssl=context, server_hostname=name)
+    try:
+        return await reader.read()
+    finally:
+        writer.close()

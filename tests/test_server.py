@@ -220,6 +220,24 @@ async def test_a_connection_that_was_just_made_still_brings_its_request_and_is_t
         writer.close()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a socket that was duplicated cannot accept there")
+async def test_connections_that_queue_when_the_stop_begins_are_served_and_not_reset() -> None:
+    app = app_with(lambda _: web.Response(text="here"))
+    async with serving(config_for(), app) as (url, task):
+        host, _, port = url.removeprefix("http://").rpartition(":")
+        # The event loop turns only when all of this has happened.
+        clients = [socket.create_connection((host, int(port))) for _ in range(20)]
+        for client in clients:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+        task.cancel()
+        for client in clients:
+            reader, writer = await asyncio.open_connection(sock=client)
+            answer = await asyncio.wait_for(reader.read(), PATIENCE_S)
+            assert answer.endswith(b"here")
+            assert b"Connection: close" in answer
+            writer.close()
+
+
 async def _until_counted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Ask once, so that the connection is known to the server."""
     writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
