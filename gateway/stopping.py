@@ -13,6 +13,8 @@ LAST_WORDS_S = 2.0
 """How long answers that are told to end have for an honest last line."""
 MARGIN_S = 8.0
 """How long cleaning up may take on a busy machine."""
+LOOK_EVERY_S = 0.05
+"""How often what still runs is looked at."""
 FIRST_LOOK_S = 0.05
 """How long what was accepted just now takes to show as a connection."""
 
@@ -43,8 +45,9 @@ def say_close(lifecycle: Lifecycle) -> Callable[[web.Request, web.StreamResponse
 async def drain(runner: web.AppRunner, lifecycle: Lifecycle, grace_s: float, *, tls: bool) -> None:
     """Accept nothing more, let running requests finish, tell the rest to end, clean up.
 
-    Idle connections are closed only after a moment: a client that has just connected, or sends on one it kept, would
-    otherwise see its request fail. A handshake of TLS shows nowhere, so that there the moment is always waited for.
+    Connections are closed only a moment after the last request: a client that has just connected, or sends on one it
+    kept, would otherwise see its request fail. A handshake of TLS shows nowhere, so that there the moment is always
+    waited for.
     """
     loop = asyncio.get_running_loop()
     ends_s = loop.time() + grace_s
@@ -62,11 +65,25 @@ async def drain(runner: web.AppRunner, lifecycle: Lifecycle, grace_s: float, *, 
     try:
         await asyncio.sleep(min(FIRST_LOOK_S, grace_s))
         if tls or server.connections:
-            await asyncio.sleep(min(LINGER_S, grace_s))
+            await _until_idle(lifecycle, ends_s)
         await runner.cleanup()
     finally:
         for timer in timers:
             timer.cancel()
+
+
+async def _until_idle(lifecycle: Lifecycle, ends_s: float) -> None:
+    """Wait until no request has run for LINGER_S, or until the time is over.
+
+    The answer to a request that ran when the stop began did not say that its connection would be closed: a proxy may
+    send the next one on it.
+    """
+    clock = asyncio.get_running_loop().time
+    quiet_until_s = clock() + LINGER_S
+    while (now_s := clock()) < min(quiet_until_s, ends_s):
+        if lifecycle.live:
+            quiet_until_s = now_s + LINGER_S
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
 def _cut(server: web.Server) -> None:

@@ -238,6 +238,42 @@ async def test_connections_that_queue_when_the_stop_begins_are_served_and_not_re
             writer.close()
 
 
+async def test_a_connection_whose_answer_ran_into_the_stop_still_brings_the_next_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.stopping.LINGER_S", 0.5)
+    go_on = asyncio.Event()
+
+    class Running:
+        def end(self) -> None:
+            go_on.set()
+
+    async def talk(request: web.Request) -> web.StreamResponse:
+        response, running, live = web.StreamResponse(), Running(), request.app[LIFECYCLE].live
+        live.add(running)
+        await response.prepare(request)
+        await response.write(b"begun")
+        await go_on.wait()
+        await response.write_eof()
+        live.discard(running)
+        return response
+
+    app = app_with(talk)
+    async with serving(config_for(), app) as (url, task):
+        host, _, port = url.removeprefix("http://").rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert b"Connection: close" not in await asyncio.wait_for(reader.readuntil(b"begun"), PATIENCE_S)
+        task.cancel()
+        await _until(lambda: app[LIFECYCLE].stopping)
+        await asyncio.sleep(0.7)
+        go_on.set()
+        await asyncio.wait_for(reader.readuntil(b"0\r\n\r\n"), PATIENCE_S)
+        writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert b"Connection: close" in await asyncio.wait_for(reader.read(), PATIENCE_S)
+        writer.close()
+
+
 async def _until_counted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Ask once, so that the connection is known to the server."""
     writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
