@@ -138,8 +138,8 @@ test-all: $(DEV_STAMP) ## the slow tests, which `make test` leaves out; names th
 	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q -rs -m "slow and not deploy and not backends"
 	@$(CLEAN_ENVIRONMENT); $(PY) -m tests.faults
 
-test-backends: $(DEV_STAMP) ## the gateway before real servers, large ones too; names those that cannot be had
-	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q -rs tests/backends/real
+test-backends: $(DEV_STAMP) ## the gateway before real servers, large ones too, and n8n before it; names those that cannot be had
+	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q -rs tests/backends/real tests/e2e/test_n8n.py
 
 # An environment of its own: many tools, which nobody needs who changes the program. Made anew when a lock changes.
 test-deploy docs-check: VENV := .venv-deploy

@@ -60,15 +60,24 @@ def node_module(version: str) -> Path:
     return node_with({"ollama": version}) / "ollama" / "dist" / "index.mjs"
 
 
-def node_with(packages: Mapping[str, str]) -> Path:
-    """The `node_modules` folder that has these packages in these versions; made when it is not there."""
+def node_with(packages: Mapping[str, str], *, scripts: bool = True) -> Path:
+    """The `node_modules` folder that has these packages in these versions; made when it is not there.
+
+    Without `scripts` none of them runs what it wants to run when it is installed.
+    """
     folder = _cache() / f"npm-{_folder_name(packages)}"
     modules = folder / "node_modules"
     if any(_npm_version_in(modules / name) != version for name, version in packages.items()):
         shutil.rmtree(folder, ignore_errors=True)
-        quiet = ["--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
+        how = [
+            "--no-audit",
+            "--no-fund",
+            "--no-package-lock",
+            "--loglevel=error",
+            *([] if scripts else ["--ignore-scripts"]),
+        ]
         wanted = [f"{name}@{version}" for name, version in packages.items()]
-        _run(["npm", "install", "--prefix", str(folder), *quiet, *wanted])
+        _run(["npm", "install", "--prefix", str(folder), *how, *wanted])
     return modules
 
 
