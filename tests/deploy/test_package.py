@@ -206,7 +206,7 @@ def test_pyroma_finds_nothing_but_facts_that_do_not_exist_yet(built: Built) -> N
 
 def test_the_install_line_of_the_readme_builds_with_what_pyproject_asks_for(unpacked: Path, tmp_path: Path) -> None:
     line = "pip install ."
-    assert f"\n{line}\n" in (unpacked / "README.md").read_text(encoding="utf-8")
+    assert f"`{line}`" in (unpacked / "README.md").read_text(encoding="utf-8")
     run(sys.executable, "-m", *line.split(), "--quiet", "--no-deps", "--target", tmp_path / "target", cwd=unpacked)
     assert (tmp_path / "target" / "gateway" / "py.typed").is_file()
 
