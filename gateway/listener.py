@@ -1,13 +1,13 @@
 """The listening socket: our own, or one that the service manager made and listens on for us."""
 
 import asyncio
-import ctypes
 import errno
 import os
 import socket
 import ssl
 import struct
 import sys
+from array import array
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -146,12 +146,11 @@ async def turn_away(listener: socket.socket) -> None:
     """
     if sys.platform != "linux":
         return
-    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in _NO_SYN))
+    program = array("B", b"".join(struct.pack("HBBI", *step) for step in _NO_SYN))
     # Where the system does not allow it, a connection that comes in the moment of closing is reset.
     with suppress(OSError):
-        listener.setsockopt(
-            socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("HP", len(_NO_SYN), ctypes.addressof(program))
-        )
+        where, _ = program.buffer_info()
+        listener.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("HP", len(_NO_SYN), where))
         await asyncio.sleep(HALF_OPEN_S)
 
 
