@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from itertools import groupby
+from operator import itemgetter
 from time import monotonic
 
 from gateway.backends.backend import Backend
@@ -101,8 +102,10 @@ class Balancer:
             return target.fallback, away, target.tier, backend.settings.priority
 
         ordered: list[Target] = []
-        for _, equals in groupby(sorted((target for target in able if target not in ejected), key=rank), rank):
-            group = list(equals)
+        ranked = [(rank(target), target) for target in able if not ejected or target not in ejected]
+        ranked.sort(key=itemgetter(0))
+        for _, equals in groupby(ranked, itemgetter(0)):
+            group = [target for _, target in equals]
             if len(group) > 1:
                 key = conversation() if group[0].sticky else ""
                 group = _by_conversation(group, backends, key) if key else self._in_turn(group, backends)
