@@ -16,6 +16,7 @@ from gateway.reach import REST_S
 from tests.e2e.processes import free_port
 from tests.support.answers import DONE, ROLE, finish, stream, token
 from tests.support.backend import Call, ScriptedBackend, Step, end, head, send, sleep, wait
+from tests.support.minutes import wait_for_a_young_minute
 from tests.support.program import PATIENCE_S, Program, running, until
 from tests.support.proxies import proxied, unchecked
 from tests.support.redis_server import RedisServer
@@ -227,6 +228,7 @@ async def test_limits_of_a_client_hold_over_both_gateways(tmp_path: Path, backen
 async def counted_together(pair: Pair, backend: ScriptedBackend) -> tuple[Sequence[Counter[int]], int]:
     """Return what two clients were told that ask at the same time, and how often the backend was asked."""
     for number in range(2, 40, 2):
+        await asyncio.to_thread(wait_for_a_young_minute)
         before, calls = await missed(pair), len(backend.calls)
         # Their addresses, which nginx alone sees; what one of them says of itself does not count.
         first, second = f"127.0.0.{number}", f"127.0.0.{number + 1}"

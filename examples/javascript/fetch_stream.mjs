@@ -9,21 +9,22 @@ const response = await fetch(`${gateway}/v1/chat/completions`, {
 })
 if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`)
 
+const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
 let rest = ''
 let words = 0
-try {
-  for await (const text of response.body.pipeThrough(new TextDecoderStream())) {
-    const events = (rest + text).split('\n\n')
-    rest = events.pop()
-    for (const event of events) {
-      const data = event.replace(/^data: /, '')
-      if (data === '[DONE]') continue
-      process.stdout.write(JSON.parse(data).choices[0]?.delta.content ?? '')
-      words += 1
-      if (words === 8) enough.abort()
-    }
+while (words < 8) {
+  const { done, value } = await reader.read()
+  if (done) break
+  const events = (rest + value).split('\n\n')
+  rest = events.pop()
+  for (const event of events) {
+    const data = event.replace(/^data: /, '')
+    if (data === '[DONE]') continue
+    process.stdout.write(JSON.parse(data).choices[0]?.delta.content ?? '')
+    words += 1
   }
-} catch (error) {
-  if (error.name !== 'AbortError') throw error
 }
+// Whatever is still to come is not wanted: the gateway, and the backend behind it, stop at once.
+reader.closed.catch(() => {})
+enough.abort()
 process.stdout.write('\n')

@@ -17,6 +17,7 @@ from gateway.config import Config
 from tests.e2e import processes
 from tests.e2e.raw_stream import GIVE_UP_S, STREAMS, asking
 from tests.e2e.token_backend import TOKENS, TokenBackend, token
+from tests.support.minutes import wait_for_a_young_minute
 from tests.support.proxies import EXAMPLES, PROXIES, checked, proxied, unchecked
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
@@ -189,6 +190,7 @@ def test_the_gateway_counts_clients_and_not_the_proxy(kind: str, tmp_path: Path)
             def status(source: str, **headers: str) -> int:
                 return asked(url, "/api/generate", question, source=source, **headers).status
 
+            wait_for_a_young_minute()
             assert (status("127.0.0.2"), status("127.0.0.2"), status("127.0.0.3")) == (200, 429, 200)
             # Who says to be another is counted all the same.
             assert status("127.0.0.2", X_Forwarded_For="192.0.2.1") == 429
