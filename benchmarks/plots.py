@@ -13,7 +13,7 @@ type Place = Callable[[float, float], tuple[float, float]]
 
 _COLOURS = ("#2563a8", "#c2571a", "#3b7d3b", "#7a4a9e", "#8a6d1f", "#555555")
 _STYLE = "text{font:12px sans-serif;fill:#333}.t{font-weight:bold}.e{text-anchor:end}.m{text-anchor:middle}"
-_WIDTH = 760
+_WIDTH = 800
 _LABELS = 260
 _ROW = 26
 _TOP = 34
@@ -31,7 +31,7 @@ def bars(title: str, rows: Sequence[tuple[str, Spread]]) -> str:
     """Return horizontal bars from 0, each with its interval; what was not measured is left out."""
     known = [(name, one) for name, one in rows if not isnan(one.median)]
     most = max((one.high for _, one in known), default=1.0) or 1.0
-    scale = (_WIDTH - _LABELS - 90) / most
+    scale = (_WIDTH - _LABELS - 130) / most
     parts = [_text(10, 20, title, "t")]
     for index, (name, one) in enumerate(known):
         top = _TOP + index * _ROW
@@ -54,7 +54,7 @@ def lines(title: str, axis: str, series: Sequence[Line]) -> str:
     most = max(one.high for _, one in points) or 1.0
     sizes = sorted({size for size, _ in points})
     first, last = log10(sizes[0]), log10(sizes[-1])
-    left, right, top, bottom = 70, _WIDTH - 190, _TOP + 10, 300
+    left, right, top, bottom = 70, _WIDTH - 230, _TOP + 10, 300
 
     def place(size: float, value: float) -> tuple[float, float]:
         across = (log10(size) - first) / ((last - first) or 1)

@@ -2,6 +2,7 @@
 
 import json
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.deploy.chart import (
     EVERYTHING,
     EXISTING,
     MANIFESTS,
+    PLAIN,
     STREAMING,
     documented_values,
     golden_text,
@@ -109,6 +111,35 @@ def test_every_flag_on_makes_every_object() -> None:
     for path, found in made.items():
         assert found["metadata"]["labels"]["team"] == "models", path
         assert found["metadata"]["annotations"]["note"] == "everything", path
+
+
+OPTIONAL: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "ingress": (PLAIN["ingress"], {"ingress.yaml"}),
+    "httpRoute": ({"enabled": True, "parentRefs": [{"name": "public"}]}, {"httproute.yaml"}),
+    "autoscaling": ({"enabled": True, "targetRequestsInFlight": 40}, {"hpa.yaml"}),
+    "podDisruptionBudget": ({"enabled": True}, {"pdb.yaml"}),
+    "networkPolicy": ({"enabled": True}, {"networkpolicy.yaml"}),
+    "serviceMonitor": ({"enabled": True}, {"servicemonitor.yaml"}),
+    "prometheusRule": ({"enabled": True}, {"prometheusrule.yaml"}),
+    "dashboard": ({"enabled": True}, {"configmap-dashboard.yaml"}),
+    "secrets": ({"REDIS_URL": "redis://redis:6379/0"}, {"secret.yaml"}),
+}
+"""Parts that are there or not, each by itself: values, and what they make."""
+ALWAYS = {"configmap.yaml", "deployment.yaml", "service.yaml", "serviceaccount.yaml", "tests/answers.yaml"}
+
+
+def test_every_combination_of_the_optional_parts_makes_what_it_says_and_is_valid() -> None:
+    version = supported_versions()[-1]
+    valid: set[str] = set()
+    for chosen in product((False, True), repeat=len(OPTIONAL)):
+        parts = {name: part for (name, part), there in zip(OPTIONAL.items(), chosen, strict=True) if there}
+        made = rendered({**BACKEND, **{name: values for name, (values, _) in parts.items()}})
+        made.pop("NOTES.txt")
+        assert set(made) == ALWAYS.union(*(files for _, files in parts.values())), parts.keys()
+        for text in made.values():
+            if text not in valid:  # most parts are the same whatever stands beside them
+                validate(yaml.safe_load(text), version)
+                valid.add(text)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -51,7 +51,7 @@ async def _run(arguments: argparse.Namespace, profile: Profile, rows: Sequence[i
         if 19 in rows:  # waits for deadlines most of the time
             group.create_task(measure([19], profile, scorecard.measure))
         if asked:
-            async with bench(profile) as running:
+            async with bench(profile, **dict(arguments.set)) as running:
                 await run_rows(
                     running.asking, running.backend, ways, asked, scorecard.add, measured=True, side_by_side=True
                 )
@@ -61,6 +61,13 @@ async def _run(arguments: argparse.Namespace, profile: Profile, rows: Sequence[i
 def _headers(given: Sequence[str]) -> dict[str, str]:
     pairs = (text.partition(":") for text in given)
     return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, given, value = text.partition("=")
+    if not given:
+        raise argparse.ArgumentTypeError(f"{text} is no NAME=VALUE")
+    return name, value
 
 
 def _rows(text: str) -> list[int]:
@@ -76,6 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--profile", choices=list(PROFILES), default="fast", help="full: the published times")
     parser.add_argument("--rows", type=_rows, help="some rows, as 1-4,9 (default: all)")
     parser.add_argument("--ways", type=lambda text: text.split(","), help="some ways, as v1-stream,chat-plain")
+    parser.add_argument(
+        "--set", type=_setting, action="append", default=[], help="for rows 1 to 16: a setting of ours, as WORKERS=2"
+    )
     parser.add_argument("--url", help="a gateway to judge in place of ours: docs/reliability.md says what it needs")
     parser.add_argument(
         "--header", action="append", default=[], help="for --url: a header of each request, `Name: value`"
