@@ -31,6 +31,8 @@ STALLED = 0.5
 """A connection that is closed after this share of a clock was silent before it broke."""
 REUSE_WAIT_S = 0.5
 """How long to wait, after [DONE], for the end of the body that lets the connection be used again."""
+CANCELLED = "cancelled"
+"""How an attempt ended whose client left, or that the end of the process cut short."""
 
 
 class Answer:
@@ -124,6 +126,15 @@ class Answer:
     def complete(self) -> bool:
         """Whether the answer was read to its proper end."""
         return self._complete
+
+    @property
+    def outcome(self) -> str:
+        """How it ended, as a label: ok, cancelled, or what broke it."""
+        if self._complete:
+            return "ok"
+        if self.failure is None or isinstance(self.failure, OverloadedError):
+            return CANCELLED
+        return f"broken_{self.failure.kind}"
 
     async def close(self) -> None:
         """Give the connection back when the answer was read to its end, else close it: the backend stops working."""

@@ -130,7 +130,7 @@ class Balancer:
         burdens = [self._burden(backends[target.backend]) for target in group]
         chosen = max(range(len(group)), key=turns.__getitem__)
         others = [at for at in range(len(group)) if at != chosen]
-        other = random.choices(others, [weights[at] for at in others])[0]  # noqa: S311 - a choice, not a secret # nosec B311
+        other = random.choices(others, [weights[at] for at in others])[0]  # noqa: S311 - it spreads load: to guess it gains nothing # nosec B311
         if burdens[other] * _CLEARLY < burdens[chosen]:
             chosen = other
         turns[chosen] = max(turns[chosen] - total, -2.0 * total)

@@ -9,7 +9,7 @@ from types import TracebackType
 import aiohttp
 
 from gateway.backend_settings import Timeouts
-from gateway.backends.answer import GUARDED_TOKENS, Answer, connection_error
+from gateway.backends.answer import CANCELLED, GUARDED_TOKENS, Answer, connection_error
 from gateway.backends.backend import Backend
 from gateway.backends.balance import Balancer
 from gateway.backends.breaker import Breakers, State
@@ -39,8 +39,6 @@ HARMLESS_CAUSES = frozenset({"refused", "context", "unknown_model", "unsupported
 """Failures that say nothing against a place: they come of the question, or pass by themselves."""
 HEADERS = "headers"
 """The clock for the headers of a stream, where that is another than the one for the first token."""
-CANCELLED = "cancelled"
-"""How an attempt ended whose client left, or that the end of the process cut short."""
 MAX_LEARNT = 8
 """How many parameters one request may lose: most backends name one at a time."""
 
@@ -306,18 +304,15 @@ class Pool:
         if exchange.trace is not None:
             broken = answer.failure.kind if answer.failure is not None else None
             exchange.trace.answered(broken if answer.complete or broken else CANCELLED)
+        self._count(target.backend, answer.outcome)
         if answer.complete:
-            self._count(target.backend, "ok")
             self.breakers.succeeded(target.backend, target.model)
         elif isinstance(answer.failure, UpstreamError):
             if isinstance(answer.failure, UpstreamTimeoutError):
                 exchange.clock = answer.failure.clock
                 if self._metrics is not None:
                     self._metrics.clock_fired(target.backend, answer.failure.clock)
-            self._count(target.backend, f"broken_{answer.failure.kind}")
             self.breakers.failed(target.backend, target.model, exchange.probe)
-        else:
-            self._count(target.backend, CANCELLED)
 
     def _note_failure(
         self, exchange: Exchange, backend: Backend, target: Target, error: ProxyException, cause: str

@@ -93,7 +93,7 @@ class Prober:
         while True:
             try:
                 await self.probe()
-            except Exception:  # noqa: BLE001 - not foreseen; but a loop that ended would report an old state for ever
+            except Exception:  # noqa: BLE001 - a mistake of ours: logged, and the loop goes on, else the last state would stand for ever
                 _log.exception("probe failed")
             await asyncio.sleep(self._interval_s)
 

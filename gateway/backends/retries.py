@@ -83,6 +83,11 @@ def pause_s(error: ProxyException, failures: int, longest_s: float) -> float | N
     is honoured, plus a little jitter so that clients that were refused together do not come back together.
     """
     asked = error.retry_after_s if isinstance(error, UpstreamStatusError) else None
-    if asked is not None:
-        return asked + random.uniform(0, 0.1) if asked <= longest_s else None  # noqa: S311 - jitter, not a secret # nosec B311
-    return min(_LONGEST_S, _BASE_S * 2.0 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret # nosec B311
+    if asked is None:
+        return min(_LONGEST_S, _BASE_S * 2.0 ** min(failures - 1, 10)) * _between(0.5, 1.0)
+    return asked + _between(0.0, 0.1) if asked <= longest_s else None
+
+
+def _between(low: float, high: float) -> float:
+    """Return a number that spreads clients over time."""
+    return random.uniform(low, high)  # noqa: S311 - it only sets them apart: to guess it gains nothing # nosec B311

@@ -53,11 +53,7 @@ class ChatReader(AnswerReader):
         content = delta.content
         if content:
             if isinstance(content, str):
-                if self._tags is None and not self._logprobs and not self._surrogate and content.isascii():
-                    self.progress += 1
-                    events.append(Text(content))  # nearly every piece of every stream
-                else:
-                    self._add_text(content, events)
+                self._add_text(content, events)
             else:
                 self._read_parts(content, events)
         elif delta.refusal:

@@ -91,5 +91,5 @@ async def _ask(report: ModelReport, name: str, probe: Probe, patient: Patient, w
         report.checks[name] = await probe(patient)
     except ProxyException as error:
         report.checks[name] = told_by(error)
-    except Exception as error:  # noqa: BLE001 - what a backend may answer has no end, and the other checks go on
+    except Exception as error:  # noqa: BLE001 - told as a failed check: one strange answer must not cost the report of all others
         report.checks[name] = Result(Answer.FAILED, f"an answer that was not foreseen ({type(error).__name__})")

@@ -56,11 +56,11 @@ class UnmatchedPaths(web.AbstractResource):
 
     def url_for(self, **kwargs: str) -> URL:
         """Refuse: this is no path."""
-        raise NotImplementedError("no path leads to unmatched paths")
+        raise RuntimeError("no path leads to unmatched paths")
 
     def add_prefix(self, prefix: str) -> None:
         """Refuse: this belongs to the root application."""
-        raise NotImplementedError("unmatched paths have no prefix")
+        raise RuntimeError("unmatched paths have no prefix")
 
     def get_info(self) -> dict[str, object]:  # type: ignore[override]  # its type is private to aiohttp
         """Return nothing to know."""

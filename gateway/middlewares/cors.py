@@ -113,11 +113,11 @@ class _DecidedRequests(AbstractRouterAdapter):
 
     def add_preflight_handler(self, routing_entity: object, handler: object, webview: bool = False) -> None:
         """Refuse: origins are not configured by route."""
-        raise NotImplementedError("origins are not configured by route")
+        raise RuntimeError("origins are not configured by route")
 
     def set_config_for_routing_entity(self, routing_entity: object, config: object) -> None:
         """Refuse: origins are not configured by route."""
-        raise NotImplementedError("origins are not configured by route")
+        raise RuntimeError("origins are not configured by route")
 
 
 def _pattern(origin: str) -> str:

@@ -33,6 +33,7 @@ from gateway.openapi.operation import (
     Parameter,
     answered,
     asked,
+    in_path,
     json_content,
 )
 from gateway.schemas import ollama
@@ -116,6 +117,19 @@ def _managing(
     )
     body = asked(request, lines={"model": "demo"}, one_piece={"model": "demo", "stream": False})
     return Operation(name, MODELS, summary, _MANAGED + meaning, (answer,), (*refusals.BODY, "progress", *errors), body)
+
+
+def _hosted(name: str, summary: str, **example: dict[str, str]) -> Operation:
+    """Return a route of the hosted service, which is switched off."""
+    return Operation(
+        name,
+        CLOUD,
+        f"{summary} (refused)",
+        "The hosted service is switched off.",
+        (),
+        (*refusals.BODY, "no_body", "no_cloud"),
+        Body((Content(JSON, example, schema={"type": "object"}),)),
+    )
 
 
 OPERATIONS: Operations = {
@@ -298,24 +312,10 @@ OPERATIONS: Operations = {
         "Nobody is signed in.",
         (),
         ("signed_out",),
-        parameters=(Parameter("key", "path", "The machine's key.", {"type": "string"}, "c3NoLWVkMjU1MTk"),),
+        parameters=in_path("key", "The machine's key.", "c3NoLWVkMjU1MTk"),
     ),
-    ("POST", "/api/experimental/web_search"): Operation(
-        "web_search",
-        CLOUD,
-        "Search the web (refused)",
-        "The hosted service is switched off.",
-        (),
-        (*refusals.BODY, "no_body", "no_cloud"),
-        Body((Content(JSON, {"question": {"query": "what is new"}}, schema={"type": "object"}),)),
+    ("POST", "/api/experimental/web_search"): _hosted(
+        "web_search", "Search the web", question={"query": "what is new"}
     ),
-    ("POST", "/api/experimental/web_fetch"): Operation(
-        "web_fetch",
-        CLOUD,
-        "Fetch a page (refused)",
-        "The hosted service is switched off.",
-        (),
-        (*refusals.BODY, "no_body", "no_cloud"),
-        Body((Content(JSON, {"page": {"url": "https://example.com"}}, schema={"type": "object"}),)),
-    ),
+    ("POST", "/api/experimental/web_fetch"): _hosted("web_fetch", "Fetch a page", page={"url": "https://example.com"}),
 }

@@ -35,6 +35,15 @@ class TokenUsage(BackendAnswer):
     total_tokens: int = Field(0, description="Of both.", ge=0)
 
 
+class Completion(BackendAnswer):
+    """What all answers of models, whole ones and parts, begin with."""
+
+    id: str = Field("", description="Id of the answer, the backend's.")
+    object: str = Field(description="What this is.")
+    created: int = Field(0, description="Seconds since 1970.")
+    model: str = Field("", description="The model, as the backend calls it.")
+
+
 class CompletionMessage(BackendAnswer):
     """The message of an answer."""
 
@@ -51,13 +60,10 @@ class ChatChoice(BackendAnswer):
     finish_reason: str | None = Field(None, description="Why it ended: stop, length, tool_calls, content_filter.")
 
 
-class ChatCompletion(BackendAnswer):
+class ChatCompletion(Completion):
     """A whole answer of a chat."""
 
-    id: str = Field("", description="Id of the answer, the backend's.")
     object: Literal["chat.completion"] = Field(description="What this is.")
-    created: int = Field(0, description="Seconds since 1970.")
-    model: str = Field("", description="The model, as the backend calls it.")
     choices: list[ChatChoice] = Field(description="The answers.")
     usage: TokenUsage | None = Field(None, description="Tokens; null where the backend does not count.")
 
@@ -78,13 +84,10 @@ class ChunkChoice(BackendAnswer):
     finish_reason: str | None = Field(None, description="Why it ended; null before.")
 
 
-class ChatCompletionChunk(BackendAnswer):
+class ChatCompletionChunk(Completion):
     """The data of one event of a stream; `[DONE]` follows the last one."""
 
-    id: str = Field("", description="Id of the answer, the backend's.")
     object: Literal["chat.completion.chunk"] = Field(description="What this is.")
-    created: int = Field(0, description="Seconds since 1970.")
-    model: str = Field("", description="The model, as the backend calls it.")
     choices: list[ChunkChoice] = Field(description="Parts; none in the chunk that tells the usage.")
     usage: TokenUsage | None = Field(None, description="Tokens, in the last chunk where they were asked for.")
 
@@ -97,13 +100,10 @@ class TextChoice(BackendAnswer):
     finish_reason: str | None = Field(None, description="Why it ended: stop, length; null before.")
 
 
-class TextCompletion(BackendAnswer):
+class TextCompletion(Completion):
     """A whole answer, or the data of one event of a stream."""
 
-    id: str = Field("", description="Id of the answer, the backend's.")
     object: Literal["text_completion"] = Field(description="What this is.")
-    created: int = Field(0, description="Seconds since 1970.")
-    model: str = Field("", description="The model, as the backend calls it.")
     choices: list[TextChoice] = Field(description="The texts.")
     usage: TokenUsage | None = Field(None, description="Tokens; null where they are not counted, or not asked for.")
 

@@ -23,9 +23,9 @@ from gateway.openapi.operation import (
     Model,
     Operation,
     Operations,
-    Parameter,
     answered,
     asked,
+    in_path,
     json_content,
 )
 from gateway.schemas import openai
@@ -194,6 +194,6 @@ OPERATIONS: Operations = {
         "Of a model that is listed, or named in MODEL_MAPPING_FILE.",
         answered("The model.", OpenAIModel, demo=_MODEL),
         ("unknown_model", *refusals.LISTING),
-        parameters=(Parameter("model", "path", "Its name, slashes and all.", {"type": "string"}, "demo"),),
+        parameters=in_path("model", "Its name, slashes and all.", "demo"),
     ),
 }

@@ -87,3 +87,8 @@ def answered(meaning: str, model: Model, **examples: Any) -> tuple[Answer, ...]:
 def asked(model: Model, **examples: Any) -> Body:
     """Return a body of JSON."""
     return Body((json_content(model, **examples),))
+
+
+def in_path(name: str, meaning: str, example: str) -> tuple[Parameter, ...]:
+    """Return the one part of a path that is not fixed."""
+    return (Parameter(name, "path", meaning, {"type": "string"}, example),)

@@ -14,6 +14,7 @@ from gateway.openapi.operation import (
     Parameter,
     answered,
     asked,
+    in_path,
     json_content,
 )
 from gateway.openapi.own_answers import (
@@ -317,7 +318,7 @@ OPERATIONS: Operations = {
             Answer("The browser has it already.", status=304, headers=("ETag",)),
         ),
         ("no_part",),
-        parameters=(Parameter("part", "path", "Name of the file.", {"type": "string"}, "document.js"),),
+        parameters=in_path("part", "Name of the file.", "document.js"),
     ),
     ("POST", "/admin/reload"): Operation(
         "reload",
@@ -334,9 +335,7 @@ OPERATIONS: Operations = {
         "One of the latest thousand, by its X-Request-ID.",
         answered("What happened.", Timeline, a_stream=_TIMELINE),
         ("unknown_request", "processes"),
-        parameters=(
-            Parameter("request_id", "path", "Id of the request.", {"type": "string"}, "req_7824f4eed71db4db353b7018"),
-        ),
+        parameters=in_path("request_id", "Id of the request.", "req_7824f4eed71db4db353b7018"),
     ),
     ("POST", "/admin/log-level"): Operation(
         "change_log_level",

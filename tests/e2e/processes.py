@@ -81,6 +81,21 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         raise
 
 
+def run(*command: str | Path, cwd: Path, **environment: str) -> str:
+    """Run a program to its end, which must be a good one; return what it printed."""
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env=clean_environment(**environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-8000:]
+    return done.stdout
+
+
 def free_port() -> int:
     """A TCP port of 127.0.0.1 that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from tests.e2e.token_backend import TOKENS, TokenBackend, token
+
 QUESTION = [{"role": "user", "content": "Count, please."}]
 STREAMS: dict[str, dict[str, Any]] = {
     "/api/chat": {"model": "held", "messages": QUESTION},
@@ -62,3 +64,24 @@ def _connected(address: SplitResult) -> socket.socket:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context.wrap_socket(connection)
+
+
+def read_step_by_step(stream: RawStream, backend: TokenBackend) -> None:
+    """Read all tokens of a backend that sends nothing without permission: each has come before the next one is sent."""
+    for number in range(TOKENS):
+        backend.allow()
+        # The backend waits: were the token held back until another one comes, this would never return.
+        seen = stream.read_until(token(number))
+        assert len(backend.sent_s) == number + 1
+        assert seen.count("token-") == 1, seen
+    backend.allow()
+
+
+def leave_after_a_token(stream: RawStream, backend: TokenBackend) -> None:
+    """Leave in the middle: the backend, which knew of nothing until then, is left as well."""
+    backend.left.clear()
+    backend.allow()
+    stream.read_until(token(0))
+    assert not backend.left.is_set()
+    stream.leave()
+    assert backend.left.wait(GIVE_UP_S)

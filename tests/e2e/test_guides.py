@@ -4,7 +4,6 @@ import base64
 import json
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -42,19 +41,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(*command: str | Path, cwd: Path, url: str) -> str:
-    """Run a program to its end; return what it printed."""
-    done = subprocess.run(
-        command,
-        cwd=cwd,
-        env=processes.clean_environment(OLLAMA_HOST=url, KEY="any"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-6000:]
-    return done.stdout
+def known(url: str) -> dict[str, str]:
+    """What the page says that stands in the environment."""
+    return {"OLLAMA_HOST": url, "KEY": "any"}
 
 
 def test_every_line_of_curl_is_answered_well(gateway_url: str, folder: Path) -> None:
@@ -62,7 +51,13 @@ def test_every_line_of_curl_is_answered_well(gateway_url: str, folder: Path) -> 
         pytest.skip("needs curl")
     script = "\n".join(code for _, code in blocks("sh", gateway_url))
     assert script.count("curl ") > 20
-    said = run("bash", "-euc", script.replace("curl ", "curl --fail-with-body "), cwd=folder, url=gateway_url)
+    said = processes.run(
+        "bash",
+        "-euc",
+        script.replace("curl ", "curl --fail-with-body "),
+        cwd=folder,
+        **known(gateway_url),
+    )
     assert said.count("6*7 = 42.") >= 4
     assert "[DONE]" in said
 
@@ -70,7 +65,7 @@ def test_every_line_of_curl_is_answered_well(gateway_url: str, folder: Path) -> 
 def test_every_block_of_python_runs(gateway_url: str, folder: Path) -> None:
     shown = blocks("python", gateway_url)
     (folder / "blocks.json").write_text(json.dumps(shown))
-    said = run(sys.executable, "-c", PYTHON_RUNNER, "blocks.json", cwd=folder, url=gateway_url)
+    said = processes.run(sys.executable, "-c", PYTHON_RUNNER, "blocks.json", cwd=folder, **known(gateway_url))
     assert said.count("line ") == len(shown) > 8
     assert "name='Ada' age=36\nname='Ada' age=36" in said
     assert said.count("get_weather says: sunny in Paris.") == 2
@@ -86,7 +81,7 @@ def test_every_block_of_javascript_runs(gateway_url: str, folder: Path) -> None:
     for line, code in shown:
         (folder / f"line{line}.mjs").write_text(code.replace('import ollama from "ollama";', client))
     (folder / "all.mjs").write_text("\n".join(f'await import("./line{line}.mjs");' for line, _ in shown))
-    said = run("node", "all.mjs", cwd=folder, url=gateway_url)
+    said = processes.run("node", "all.mjs", cwd=folder, **known(gateway_url))
     assert len(shown) > 8
     assert said.count("{ name: 'Ada', age: 36 }") == 2
     assert "404 model 'nobody' not found" in said

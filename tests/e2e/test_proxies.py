@@ -15,7 +15,7 @@ import pytest
 
 from gateway.config import Config
 from tests.e2e import processes
-from tests.e2e.raw_stream import GIVE_UP_S, STREAMS, asking
+from tests.e2e.raw_stream import GIVE_UP_S, STREAMS, asking, leave_after_a_token, read_step_by_step
 from tests.e2e.token_backend import TOKENS, TokenBackend, token
 from tests.support.minutes import wait_for_a_young_minute
 from tests.support.proxies import EXAMPLES, PROXIES, checked, proxied, unchecked
@@ -88,25 +88,14 @@ def test_a_proxy_takes_its_example(kind: str, tmp_path: Path) -> None:
 def test_each_token_arrives_before_the_next_one_is_sent(backend: TokenBackend, url: str) -> None:
     for path, body in STREAMS.items():
         with asking(url, path, body) as stream:
-            for number in range(TOKENS):
-                backend.allow()
-                # The backend waits: were the token held back until another one comes, this would never return.
-                seen = stream.read_until(token(number))
-                assert len(backend.sent_s) == number + 1
-                assert seen.count("token-") == 1, (path, seen)
-            backend.allow()
+            read_step_by_step(stream, backend)
             stream.read_until(END_OF_BODY)
 
 
 @pytest.mark.parametrize("path", STREAMS)
 def test_a_client_that_leaves_ends_the_stream_of_the_backend(backend: TokenBackend, url: str, path: str) -> None:
-    backend.left.clear()
     with asking(url, path, STREAMS[path]) as stream:
-        backend.allow()
-        stream.read_until(token(0))
-        assert not backend.left.is_set()
-        stream.leave()
-        assert backend.left.wait(GIVE_UP_S)
+        leave_after_a_token(stream, backend)
 
 
 def test_a_client_that_leaves_before_the_first_word_ends_the_request_of_the_backend(

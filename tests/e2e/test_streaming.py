@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import processes
-from tests.e2e.raw_stream import GIVE_UP_S, STREAMS, asking
-from tests.e2e.token_backend import TOKENS, TokenBackend, token
+from tests.e2e.raw_stream import STREAMS, asking, leave_after_a_token, read_step_by_step
+from tests.e2e.token_backend import TokenBackend
 
 pytestmark = pytest.mark.e2e
 LAST_LINE = {"/api/chat": '"done":true', "/api/generate": '"done":true', "/v1/chat/completions": "data: [DONE]"}
@@ -31,21 +31,11 @@ def url(backend: TokenBackend, tmp_path: Path) -> Iterator[str]:
 def test_each_token_arrives_before_the_next_one_is_sent(backend: TokenBackend, url: str) -> None:
     for path, body in STREAMS.items():
         with asking(url, path, body) as stream:
-            for number in range(TOKENS):
-                backend.allow()
-                # The backend waits: were the token held back until another one comes, this would never return.
-                seen = stream.read_until(token(number))
-                assert len(backend.sent_s) == number + 1
-                assert seen.count("token-") == 1, (path, seen)
-            backend.allow()
+            read_step_by_step(stream, backend)
             assert LAST_LINE[path] in stream.read_until(END_OF_BODY)
 
 
 @pytest.mark.parametrize("path", STREAMS)
 def test_a_client_that_leaves_ends_the_stream_of_the_backend(backend: TokenBackend, url: str, path: str) -> None:
     with asking(url, path, STREAMS[path]) as stream:
-        backend.allow()
-        stream.read_until(token(0))
-        assert not backend.left.is_set()
-        stream.leave()
-        assert backend.left.wait(GIVE_UP_S)
+        leave_after_a_token(stream, backend)

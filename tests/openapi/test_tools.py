@@ -1,7 +1,6 @@
 """What tools of others make of the document: a validator, a fuzzer, and generators of clients that call the demo."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from gateway.demo.models import MODELS
 from tests.e2e import processes
 from tests.e2e.environments import node_with, python_with, why_no_node
+from tests.e2e.processes import run
 from tests.fuzz.__main__ import schemathesis
 from tests.openapi.documented import document, text
 
@@ -34,21 +34,6 @@ COMPILER_OPTIONS = {
     "types": [],
     "outDir": "out",
 }
-
-
-def run(*command: str | Path, cwd: Path, **environment: str) -> str:
-    """Run a tool to its end; return what it printed."""
-    done = subprocess.run(
-        command,
-        cwd=cwd,
-        env=processes.clean_environment(**environment),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-8000:]
-    return done.stdout
 
 
 def python(packages: Mapping[str, str]) -> Path:

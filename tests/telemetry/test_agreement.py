@@ -110,6 +110,16 @@ async def test_a_client_that_leaves_before_another_try_has_had_none(
     assert metrics.streams.cancelled == {"waiting": 1}
 
 
+async def test_an_answer_that_becomes_nonsense_counts_as_a_broken_attempt(
+    backend: ScriptedBackend, gateway: Gateway
+) -> None:
+    metrics = gateway.app[METRICS]
+    backend.play([head(200, SSE), send(ROLE + token("a")), send(b"data: {nonsense\n\n"), hang])
+    reply = await gateway.ask(CHAT.path, CHAT.body)
+    assert "error" in reply.lines[-1]
+    assert metrics.attempts == {("main", "broken_bad_answer"): 1}
+
+
 async def test_an_answer_in_one_piece_says_where_it_came_from(backend: ScriptedBackend, gateway: Gateway) -> None:
     backend.play(plain())
     reply = await gateway.ask(V1_WHOLE.path, V1_WHOLE.body)

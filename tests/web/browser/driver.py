@@ -4,19 +4,14 @@ It runs with the interpreter of an environment that has playwright, which is not
 """
 
 import json
-import sys
 import time
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-# Not in the environment of the type checker.
-sync_playwright: Any = import_module("playwright.sync_api").sync_playwright
+from tests.web.browser.visiting import DESKTOP, JOB, Watched, look_and_report
 
-JOB: dict[str, Any] = json.loads(sys.argv[1])
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 1.5, "is_mobile": True, "has_touch": True}
-DESKTOP = {"viewport": {"width": 1440, "height": 1000}}
 WAIT_S = 30.0
 POLL_MS = 100
 _FIGURES = "Object.fromEntries(TILES.map((tile) => [tile.name, tile.figure.textContent]))"
@@ -33,17 +28,11 @@ _AXE = "axe.run({resultTypes: ['violations']}).then(({violations}) => violations
 ({id, impact, nodes: nodes.map(({html}) => html)})))"
 
 
-class Visit:
-    """One page, and what it said and asked for."""
+class Visit(Watched):
+    """One page."""
 
     def __init__(self, browser: Any, **options: Any) -> None:
-        self.page = browser.new_context(**options).new_page()
-        self.page.set_default_timeout(1000 * WAIT_S)
-        self.said: list[str] = []
-        self.asked: set[str] = set()
-        self.page.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
-        self.page.on("pageerror", lambda error: self.said.append(f"uncaught: {error}"))
-        self.page.on("request", lambda request: self.asked.add(request.url))
+        super().__init__(browser, WAIT_S, **options)
 
     def open(self, path: str = "/ui") -> None:
         """Go there and wait until it is up to date."""
@@ -77,10 +66,6 @@ class Visit:
         self.page.evaluate(Path(JOB["axe"]).read_text(encoding="utf-8"))
         found: list[dict[str, Any]] = self.page.evaluate(_AXE)
         return found
-
-    def shoot(self, name: str, *, whole: bool = False) -> None:
-        """Write a picture."""
-        self.page.screenshot(path=Path(JOB["folder"]) / f"{name}.png", full_page=whole)
 
 
 def figures_under_load(visit: Visit) -> list[dict[str, str]]:
@@ -225,12 +210,7 @@ def main() -> None:
         "lost": lost,
         "keyed": keyed,
     }
-    with sync_playwright() as playwright:
-        # Chromium has no sandbox for root, who runs the tests in containers.
-        options = ["--no-sandbox", "--disable-dev-shm-usage"]
-        browser = playwright.chromium.launch(executable_path=JOB["chromium"], args=options)
-        json.dump({name: looks[name](browser) for name in JOB.get("looks", looks)}, sys.stdout)
-        browser.close()
+    look_and_report(looks)
 
 
 if __name__ == "__main__":

@@ -4,18 +4,12 @@ It runs with the interpreter of an environment that has playwright, which is not
 """
 
 import json
-import sys
 import time
 from collections.abc import Callable
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
-# Not in the environment of the type checker.
-sync_playwright: Any = import_module("playwright.sync_api").sync_playwright
+from tests.web.browser.visiting import DESKTOP, JOB, Watched, look_and_report
 
-JOB: dict[str, Any] = json.loads(sys.argv[1])
-DESKTOP = {"viewport": {"width": 1440, "height": 1000}}
 WAIT_S = 60.0
 _SHOWN = """() => new Set(
   [...document.querySelectorAll("[data-section-id*='operation/']")].map((one) => one.dataset.sectionId)
@@ -23,17 +17,11 @@ _SHOWN = """() => new Set(
 POLL_MS = 50
 
 
-class Visit:
-    """One page, and what it said and asked for."""
+class Visit(Watched):
+    """One page."""
 
     def __init__(self, browser: Any) -> None:
-        self.page = browser.new_context(**DESKTOP).new_page()
-        self.page.set_default_timeout(1000 * WAIT_S)
-        self.said: list[str] = []
-        self.asked: set[str] = set()
-        self.page.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
-        self.page.on("pageerror", lambda error: self.said.append(f"uncaught: {error}"))
-        self.page.on("request", lambda request: self.asked.add(request.url))
+        super().__init__(browser, WAIT_S, **DESKTOP)
 
     def until(self, look: Callable[[], Any]) -> Any:
         """Look until there is something to be seen, and return it."""
@@ -43,10 +31,6 @@ class Visit:
                 raise TimeoutError("nothing came to be seen")
             self.page.wait_for_timeout(POLL_MS)
         return seen
-
-    def shoot(self, name: str) -> None:
-        """Write a picture."""
-        self.page.screenshot(path=Path(JOB["folder"]) / f"{name}.png")
 
     def judged(self) -> dict[str, Any]:
         """What holds for every page."""
@@ -147,12 +131,7 @@ def keyed(browser: Any) -> dict[str, Any]:
 def main() -> None:
     """Look, and report."""
     looks: dict[str, Callable[[Any], dict[str, Any]]] = {"docs": docs, "redoc": redoc, "keyed": keyed}
-    with sync_playwright() as playwright:
-        # Chromium has no sandbox for root, who runs the tests in containers.
-        options = ["--no-sandbox", "--disable-dev-shm-usage"]
-        browser = playwright.chromium.launch(executable_path=JOB["chromium"], args=options)
-        json.dump({name: looks[name](browser) for name in JOB.get("looks", looks)}, sys.stdout)
-        browser.close()
+    look_and_report(looks)
 
 
 if __name__ == "__main__":
