@@ -5,7 +5,7 @@ import json
 
 from gateway.errors import BUSY
 from tests.conftest import StartGateway
-from tests.support.answers import TEXT, WORDS, stream, token, whole_stream
+from tests.support.answers import TEXT, WORDS, error, stream, token, whole_stream
 from tests.support.backend import LONG_S, SSE, ScriptedBackend, end, head, send, wait
 from tests.support.gateway import Gateway
 from tests.support.ways import CHAT, Way, each_dialect, each_way
@@ -85,6 +85,17 @@ async def test_a_full_queue_is_a_503_in_the_words_of_ollama(
         go_on.set()
     assert CHAT.text(running.result()) == TEXT
     assert CHAT.text(await gateway.ask(CHAT.path, CHAT.body)) == TEXT
+
+
+@each_way
+async def test_a_request_that_nobody_answers_gives_its_place_back(
+    backend: ScriptedBackend, start: StartGateway, way: Way
+) -> None:
+    gateway = await start(MAX_CONCURRENT_REQUESTS="1", MAX_QUEUE="0")
+    backend.play(error(503, "down"))
+    for _ in range(2):
+        reply = await gateway.ask(way.path, way.body)
+        assert (reply.status, way.error(reply)["message"]) == (503, "down")
 
 
 async def test_who_waits_is_served_when_a_place_is_free_and_the_log_says_how_long(

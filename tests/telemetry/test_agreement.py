@@ -110,6 +110,19 @@ async def test_a_client_that_leaves_before_another_try_has_had_none(
     assert metrics.streams.cancelled == {"waiting": 1}
 
 
+async def test_a_retry_counts_with_the_cause_of_the_failure_before_it(
+    backend: ScriptedBackend, start: StartGateway, pauses: list[float]
+) -> None:
+    gateway = await start(MAX_RETRIES="2")
+    backend.play(error(503, "busy"), error(500, "broken"), stream())
+    assert (await gateway.ask(CHAT.path, CHAT.body)).status == 200
+    metrics = gateway.app[METRICS]
+    await gateway.record()
+    assert metrics.retries == {"status_503": 1, "status_500": 1}
+    assert metrics.attempts == {("main", "backend_status"): 2, ("main", "ok"): 1}
+    assert len(pauses) == 2
+
+
 async def test_an_answer_that_becomes_nonsense_counts_as_a_broken_attempt(
     backend: ScriptedBackend, gateway: Gateway
 ) -> None:
