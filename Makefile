@@ -154,7 +154,8 @@ test-deploy: ## what is shipped: package, image, chart, unit, workflows; names t
 	@$(DEPLOY_TOOLS)
 	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q -rs -m deploy tests/deploy tests/test_docker.py
 
-DOCS = tests/documents tests/test_docs.py tests/telemetry/test_monitoring_page.py tests/openapi/test_document.py
+DOCS = tests/documents tests/test_docs.py tests/telemetry/test_monitoring_page.py tests/openapi/test_document.py \
+	tests/e2e/test_reference.py tests/e2e/test_guides.py
 
 docs-check: ## documents and docstrings: complete, true, spelled right; ARGS=--external asks for foreign links too
 	@$(DEPLOY_TOOLS)
