@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from http import HTTPStatus
 from importlib import import_module
 
 from gateway.errors import ProxyException, UpstreamStatusError
 from tests.documents.files import ROOT
+from tests.documents.raised import HOLE, raised
 
 PAGE = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
 OWN = ("demo", "openapi")
@@ -49,16 +49,36 @@ def test_every_kind_has_a_section_with_its_status() -> None:
 def test_every_code_is_listed_with_its_status() -> None:
     said = {name or "model_not_found" for name in re.findall(r"\bcode=(?:\"(\w+)\"|NOT_FOUND)", source())}
     table = PAGE.partition("\n## Codes\n")[2].partition("\n## ")[0]
-    rows = dict(re.findall(r"^\| `(\w+)` \| (\d+) \|", table, re.MULTILINE))
+    rows = dict(re.findall(r"^\| `(\w+)` \| (\d+) \| \S.+ \| \S.+ \|$", table, re.MULTILINE))
     assert set(rows) == said
     assert all(status in {str(found.status) for found in classes()} for status in rows.values())
 
 
-def test_the_page_names_every_status_that_is_an_error_of_ours() -> None:
+def test_the_list_of_statuses_leads_to_every_section() -> None:
     head = PAGE.partition("\n## How an error looks\n")[0]
-    named = set(re.findall(r"\b[45]\d\d\b", head))
-    statuses = {str(found.status) for found in classes()} - {"499"}  # which no client sees
-    assert named == statuses | {str(HTTPStatus.METHOD_NOT_ALLOWED.value)}
+    led: dict[str, set[str]] = {}
+    for status, links in re.findall(r"^\| (\d{3}) \| (.+) \|$", head, re.MULTILINE):
+        led[status] = set(re.findall(r"\[`(\w+)`\]\(#", links))
+    by_status: dict[str, set[str]] = {}
+    for kind, status in sections().items():
+        if status.isdecimal() and status != "499":  # which no client sees
+            by_status.setdefault(status, set()).add(kind)
+    assert led == by_status
+    assert re.findall(r"\[`(\w+)`\]\(#", head) == list(dict.fromkeys(re.findall(r"\[`(\w+)`\]\(#", head)))
+    assert set(re.findall(r"\[`(\w+)`\]\(#", head)) == sections().keys()
+
+
+def test_every_section_has_a_cause_and_a_cure_for_each_symptom() -> None:
+    parts = re.split(r"^#{2,3} ", PAGE, flags=re.MULTILINE)
+    tables = {part.partition("\n")[0]: re.findall(r"^\| (.+) \|$", part, re.MULTILINE) for part in parts[1:]}
+    others = ["What clients say", "It does not start", "No error, and still wrong"]
+    named = [title for title in tables if title.startswith("`")]
+    assert len(named) == len(sections())
+    for title in [*named, *others]:
+        head, _, *rows = (row.split(" | ") for row in tables[title])
+        assert head == ["Symptom", "Cause", "Cure"], title
+        assert rows, title
+        assert [row for row in rows if len(row) != len(head) or not all(row)] == []
 
 
 def test_the_texts_of_the_symptoms_are_those_that_are_said() -> None:
@@ -69,3 +89,23 @@ def test_the_texts_of_the_symptoms_are_those_that_are_said() -> None:
     told = [part for part in parts if len(part) > 5]
     assert len(told) > 50
     assert [part for part in told if part not in known] == []
+
+
+def symptoms() -> list[str]:
+    """Return what the sections of errors quote."""
+    body = PAGE.partition("\n## The request\n")[2].partition("\n## What clients say\n")[0]
+    return [text for text in re.findall(r"`([^`\n]+)`", body) if " " in text]
+
+
+def says(symptom: str, text: str) -> bool:
+    """Whether a quoted text is in that of an error, or is one of those that it may become: "…" stands for anything."""
+    quoted, made = (".*".join(map(re.escape, one.split(HOLE))) for one in (symptom, text))
+    return bool(re.search(quoted, text) or re.fullmatch(made, symptom))
+
+
+def test_every_text_of_an_error_has_a_symptom() -> None:
+    errors = frozenset(found.__name__ for found in classes())
+    # `check` says what it finds of a backend, and no client is answered so.
+    told = list(raised(errors, (*OWN, "doctor")))
+    assert len(told) > 120
+    assert [one for one in told if not any(says(symptom, one.text) for symptom in symptoms())] == []
