@@ -50,6 +50,10 @@ async def test_both_pages_show_every_operation(report: dict[str, Any]) -> None:
     assert report["redoc"]["found"] > 0
 
 
+async def test_no_image_is_missing(report: dict[str, Any]) -> None:
+    assert report["redoc"]["broken_images"] == 0
+
+
 @pytest.mark.parametrize(("what", "ending"), [("chat", '"done":true'), ("completion", "[DONE]")])
 async def test_what_is_tried_is_seen_as_it_streams_and_whole_at_the_end(
     report: dict[str, Any], what: str, ending: str

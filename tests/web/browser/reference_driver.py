@@ -14,6 +14,7 @@ WAIT_S = 60.0
 _SHOWN = """() => new Set(
   [...document.querySelectorAll("[data-section-id*='operation/']")].map((one) => one.dataset.sectionId)
 ).size"""
+_BROKEN = """() => [...document.images].filter((one) => one.checkVisibility() && !one.naturalWidth).length"""
 POLL_MS = 50
 
 
@@ -93,6 +94,7 @@ def redoc(browser: Any) -> dict[str, Any]:
     visit.shoot("redoc")
     report: dict[str, Any] = {
         "operations": visit.page.evaluate(_SHOWN),
+        "broken_images": visit.page.evaluate(_BROKEN),
         "words": len((visit.page.locator("#reference").text_content() or "").split()),
     }
     visit.page.locator("[role=search] input, input[aria-label='Search']").first.fill("vectors")
