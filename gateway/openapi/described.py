@@ -59,7 +59,7 @@ class Describing:
 
     def _body(self, body: said.Body) -> RequestBody:
         content = {one.media: self._media(one) for one in body.contents}
-        return RequestBody(description=body.meaning or None, content=content, required=body.required)
+        return RequestBody(description=body.meaning, content=content, required=body.required)
 
     def _answer(self, answer: said.Answer) -> Response:
         names = (*shared.EVERY, *answer.headers, *(shared.EXPLAINED if answer.explained else ()))

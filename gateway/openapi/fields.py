@@ -43,10 +43,13 @@ def tell(model: type[BaseModel], schema: dict[str, Any], fields: Fields) -> None
 
 def without_bounds_of_int64(schema: dict[str, Any]) -> None:
     """Say `int64` instead of its bounds: they are no doubles, and who reads JSON as doubles would read others."""
+    least, most = _INT64
     for part in _parts(schema):
-        if (part.get("minimum"), part.get("maximum")) == _INT64:
-            del part["minimum"], part["maximum"]
+        if part.get("maximum") == most:
+            del part["maximum"]
             part["format"] = "int64"
+        if part.get("minimum") == least:
+            del part["minimum"]
 
 
 def _told(schema: Mapping[str, Any], said: Said) -> dict[str, Any]:

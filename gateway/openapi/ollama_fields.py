@@ -41,7 +41,9 @@ FIELDS: Fields = {
     ollama.ToolFunction: {
         "name": Said("Name by which the model calls it."),
         "description": Said("What it does, for the model."),
-        "parameters": Said("JSON schema of the arguments, passed on whole.", {"type": "object"}),
+        "parameters": Said(
+            "JSON schema of the arguments, passed on whole. Unset: it is left to the backend.", {"type": "object"}
+        ),
     },
     ollama.Tool: {
         "type": Said("Kind of tool.", examples=("function",)),
@@ -58,14 +60,16 @@ FIELDS: Fields = {
         "options": Said("How the model answers. Names that are not known are ignored.", _OPTIONS),
         "keep_alive": Said(
             "How long the model stays loaded: seconds, or a text such as `5m`. It is checked and then has no effect, "
-            "since the backend decides; 0 without a prompt is answered as unloaded.",
+            "since the backend decides; 0 without a prompt is answered as unloaded. Unset: the backend's own.",
             _DURATION,
             examples=("5m", 300),
         ),
     },
     ollama.GenerationRequest: {
         "stream": Said("Whether the answer comes in lines while it is made.", _STREAMED),
-        "format": Said("`json`, or the JSON schema that the answer is to fit.", _FORMAT, examples=("json",)),
+        "format": Said(
+            "`json`, or the JSON schema that the answer is to fit. Unset: any text.", _FORMAT, examples=("json",)
+        ),
         "think": Said("Whether the model is to think first, or how much. Unset: as it does by itself.", _THINK),
         "truncate": Said("Taken and not used: only the backend can tell what fits.", {"type": "boolean"}),
         "shift": Said("Taken and not used: the context belongs to the backend's runner.", {"type": "boolean"}),
@@ -100,7 +104,9 @@ FIELDS: Fields = {
         ),
     },
     ollama.EmbeddingsRequest: {
-        "prompt": Said("The text. A list is answered with `embeddings` as well.", _TEXTS),
+        "prompt": Said(
+            "The text. A list is answered with `embeddings` as well. Where it is missing, `input` is taken.", _TEXTS
+        ),
         "input": Said("Taken where `prompt` is missing.", _TEXTS),
     },
     ollama.ShowRequest: {

@@ -47,6 +47,7 @@ DELIVERY = Parameter(
     "header",
     "When a stream is shown: as it comes, guarded after its beginning, or whole once it is complete. Unset: DELIVERY.",
     {"type": "string", "enum": ["live", "guarded", "whole"]},
+    "live",
 )
 _DIGEST = Parameter(
     "digest",
@@ -128,7 +129,7 @@ def _hosted(name: str, summary: str, **example: dict[str, str]) -> Operation:
         "The hosted service is switched off.",
         (),
         (*refusals.BODY, "no_body", "no_cloud"),
-        Body((Content(JSON, example, schema={"type": "object"}),)),
+        Body((Content(JSON, example, schema={"type": "object"}),), "JSON: only that there is one is checked."),
     )
 
 
@@ -245,7 +246,7 @@ OPERATIONS: Operations = {
         "Upload a blob",
         "Up to 1 GiB. The digest is checked, then the bytes are forgotten.",
         (Answer("The bytes have this digest. There is no body.", status=201),),
-        ("no_digest",),
+        ("no_digest", "coding"),
         Body(
             (
                 Content(

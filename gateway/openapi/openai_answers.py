@@ -40,7 +40,7 @@ class Completion(BackendAnswer):
 
     id: str = Field("", description="Id of the answer, the backend's.")
     object: str = Field(description="What this is.")
-    created: int = Field(0, description="Seconds since 1970.")
+    created: int = Field(0, description="Seconds since 1970, by the backend's clock.")
     model: str = Field("", description="The model, as the backend calls it.")
 
 
@@ -130,7 +130,7 @@ class OpenAIModel(BackendAnswer):
 
     id: str = Field(description="Its name.")
     object: Literal["model"] = Field(description="What this is.")
-    created: int = Field(0, description="Seconds since 1970.")
+    created: int = Field(0, description="Seconds since 1970, as the backend says.")
     owned_by: str = Field("", description="Whose it is, as the backend says.")
 
 

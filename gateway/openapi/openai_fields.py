@@ -4,6 +4,7 @@ from gateway.openapi.fields import Fields, Said
 from gateway.schemas import openai
 
 _BOOLEAN_UNSET_FALSE = {"type": "boolean", "default": False}
+_JUDGED = "The backend judges it. Unset: the backend's own."
 _COUNT = {"type": "integer"}
 _NUMBER = {"type": "number"}
 _PARTS = {"type": "array", "items": {"type": "object", "additionalProperties": True}}
@@ -29,24 +30,27 @@ FIELDS: Fields = {
     },
     openai.GenerationRequest: {
         "stream": Said("Whether the answer comes as server-sent events while it is made.", _BOOLEAN_UNSET_FALSE),
-        "stream_options": Said("What a stream tells besides.", {"$ref": "#/components/schemas/StreamOptions"}),
-        "n": Said("How many answers there are to be. The backend judges it.", _COUNT),
-        "max_tokens": Said("Most tokens of the answer. The backend judges it.", _COUNT),
-        "temperature": Said("How far the choice of a token may stray: 0 takes the likeliest.", _NUMBER),
-        "top_p": Said("Share of the likeliest tokens that are chosen from.", _NUMBER),
+        "stream_options": Said(
+            "What a stream tells besides. Unset: nothing.", {"$ref": "#/components/schemas/StreamOptions"}
+        ),
+        "n": Said(f"How many answers there are to be. {_JUDGED}", _COUNT),
+        "max_tokens": Said(f"Most tokens of the answer. {_JUDGED}", _COUNT),
+        "temperature": Said(f"How far the choice of a token may stray: 0 takes the likeliest. {_JUDGED}", _NUMBER),
+        "top_p": Said(f"Share of the likeliest tokens that are chosen from. {_JUDGED}", _NUMBER),
     },
     openai.ChatMessage: {
         "role": Said("Who speaks: developer, system, user, assistant or tool.", examples=("user",)),
         "content": Said(
-            "A text, or parts: texts, images, sounds. null beside calls of tools.",
+            "A text, or parts: texts, images, sounds. Unset or null: none, as beside calls of tools.",
             {"anyOf": [{"type": "string"}, _PARTS, {"type": "null"}]},
         ),
     },
     openai.ChatCompletionRequest: {
         "messages": Said("The conversation so far."),
-        "max_completion_tokens": Said("Most tokens of the answer, reasoning included.", _COUNT),
+        "max_completion_tokens": Said(f"Most tokens of the answer, reasoning included. {_JUDGED}", _COUNT),
         "tools": Said(
-            "What the model may call.", {"type": "array", "items": {"type": "object", "additionalProperties": True}}
+            "What the model may call. Unset: nothing.",
+            {"type": "array", "items": {"type": "object", "additionalProperties": True}},
         ),
     },
     openai.CompletionRequest: {
@@ -54,8 +58,10 @@ FIELDS: Fields = {
     },
     openai.EmbeddingRequest: {
         "input": Said("A text, several, or tokens.", _TEXTS_OR_TOKENS),
-        "encoding_format": Said("Form of the vectors: float or base64.", {"type": "string"}, examples=("float",)),
-        "dimensions": Said("Length of the vectors, where the model can shorten them.", _COUNT),
+        "encoding_format": Said(
+            "Form of the vectors: float or base64. Unset: float.", {"type": "string"}, examples=("float",)
+        ),
+        "dimensions": Said(f"Length of the vectors, where the model can shorten them. {_JUDGED}", _COUNT),
     },
 }
 """By the class that has the field. What is not here is passed on all the same, as it is."""

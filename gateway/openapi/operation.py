@@ -42,7 +42,7 @@ class Body(NamedTuple):
     """The body of a request."""
 
     contents: tuple[Content, ...]
-    meaning: str = ""
+    meaning: str
     required: bool = True
 
 
@@ -53,7 +53,7 @@ class Parameter(NamedTuple):
     where: str
     meaning: str
     schema: Mapping[str, Any]
-    example: Any = None
+    example: Any
 
 
 class Operation(NamedTuple):
@@ -86,7 +86,7 @@ def answered(meaning: str, model: Model, **examples: Any) -> tuple[Answer, ...]:
 
 def asked(model: Model, **examples: Any) -> Body:
     """Return a body of JSON."""
-    return Body((json_content(model, **examples),))
+    return Body((json_content(model, **examples),), "JSON, whatever the Content-Type says.")
 
 
 def in_path(name: str, meaning: str, example: str) -> tuple[Parameter, ...]:

@@ -22,7 +22,7 @@ class Health(BaseModel):
     latency_ms: float | None = Field(None, description="The quickest backend's; null before there was an answer.")
     version: str = Field("", description="The gateway's version.")
     backends: dict[str, BackendHealth] = Field(default_factory=dict, description="What was found of each.")
-    uptime_s: float = Field(0, description="Seconds since the start.")
+    uptime_s: float = Field(0, description="Seconds since the start.", ge=0)
 
 
 class Readiness(BaseModel):
@@ -70,11 +70,11 @@ class TokenCounts(BaseModel):
 class PerSecond(BaseModel):
     """Rates of the last minute or so."""
 
-    requests: float = Field(description="Requests.")
-    errors: float = Field(description="Errors.")
-    chunks: float = Field(description="Chunks of streams.")
-    input_tokens: float = Field(description="Tokens of prompts.")
-    output_tokens: float = Field(description="Tokens of answers.")
+    requests: float = Field(description="Requests.", ge=0)
+    errors: float = Field(description="Errors.", ge=0)
+    chunks: float = Field(description="Chunks of streams.", ge=0)
+    input_tokens: float = Field(description="Tokens of prompts.", ge=0)
+    output_tokens: float = Field(description="Tokens of answers.", ge=0)
 
 
 class Percentiles(BaseModel):
@@ -104,28 +104,28 @@ class MetricsSummary(BaseModel):
 class Labels(BaseModel):
     """How many values labels have."""
 
-    routes: int = Field(description="Routes.")
-    models: int = Field(description="Models.")
-    keys: int = Field(description="Keys.")
-    refused: int = Field(description="Names that came too late and are counted as other.")
+    routes: int = Field(description="Routes.", ge=0)
+    models: int = Field(description="Models.", ge=0)
+    keys: int = Field(description="Keys.", ge=0)
+    refused: int = Field(description="Names that came too late and are counted as other.", ge=0)
 
 
 class Buffer(BaseModel):
     """The latest requests, of which percentiles are told."""
 
-    used: int = Field(description="How many there are.")
-    size: int = Field(description="How many there can be: METRICS_BUFFER_SIZE.")
+    used: int = Field(description="How many there are.", ge=0)
+    size: int = Field(description="How many there can be: METRICS_BUFFER_SIZE.", ge=0)
 
 
 class MetricsHealth(BaseModel):
     """The state of the numbers themselves."""
 
     status: Literal["ok", "degraded"] = Field(description="degraded: numbers are old, or labels are full.")
-    uptime_s: float = Field(description="Seconds since the start.")
-    scrapes: int = Field(description="How often the text form was read.")
+    uptime_s: float = Field(description="Seconds since the start.", ge=0)
+    scrapes: int = Field(description="How often the text form was read.", ge=0)
     last_scrape_age_s: float | None = Field(description="Seconds since the latest; null before the first.")
     system_age_s: float | None = Field(description="Age of the numbers of the process and its machine.")
-    processes: int = Field(description="How many processes told.")
+    processes: int = Field(description="How many processes told.", ge=0)
     labels: Labels = Field(description="How many values labels have.")
     buffer: Buffer = Field(description="The latest requests.")
 
@@ -154,9 +154,9 @@ class LevelChanged(BaseModel):
 class TimelineEvent(BaseModel):
     """Something that happened to a request."""
 
-    at_ms: float = Field(description="Milliseconds since its first byte.")
+    at_ms: float = Field(description="Milliseconds since its first byte.", ge=0)
     event: str = Field(description="received, queued, asked, attempt, first output, first chunk or ended.")
-    for_ms: float = Field(0, description="How long it took: of a wait or an attempt.")
+    for_ms: float = Field(0, description="How long it took: of a wait or an attempt.", ge=0)
     backend: str = Field("", description="Who was asked: of an attempt.")
     outcome: str = Field("", description="`ok`, or the kind of its error: of an attempt.")
 
@@ -166,11 +166,11 @@ class Timeline(BaseModel):
 
     request_id: str = Field(description="Its id.")
     trace_id: str = Field("", description="The trace it belongs to.")
-    began: float = Field(description="Seconds since 1970.")
+    began: float = Field(description="Seconds since 1970.", ge=0)
     state: Literal["running", "ended"] = Field(description="Whether it still runs.")
     method: str = Field(description="Its method.")
     route: str = Field(description="Pattern of its path.")
-    status: int = Field(0, description="Status of its answer.")
+    status: int = Field(0, description="Status of its answer.", ge=100, le=599)
     error: str = Field("", description="Kind of its error.")
     clock: str = Field("", description="The clock that ended it.")
     key: str = Field("", description="Name of the key it showed.")
@@ -179,26 +179,26 @@ class Timeline(BaseModel):
     backend_model: str = Field("", description="The model, as that backend calls it.")
     stream: bool = Field(description="Whether it asked for a stream.")
     cache: str = Field("", description="hit, miss or bypass.")
-    attempts: int = Field(description="How often a backend was asked.")
+    attempts: int = Field(description="How often a backend was asked.", ge=0)
     retry_causes: list[str] = Field(description="Why it was asked again.")
-    chunks: int = Field(description="Chunks that were written.")
-    heartbeats: int = Field(description="Signs of life that were written.")
-    sent_bytes: int = Field(description="Bytes of its answer.")
-    received_bytes: int = Field(description="Bytes that came from backends.")
-    prompt_tokens: int = Field(0, description="Tokens of its prompt.")
-    completion_tokens: int = Field(0, description="Tokens of its answer.")
-    reasoning_tokens: int = Field(0, description="Those of the answer that were reasoning.")
-    duration_ms: float = Field(description="How long it took, or has taken so far.")
-    waited_ms: float = Field(description="What of it was waiting for others.")
+    chunks: int = Field(description="Chunks that were written.", ge=0)
+    heartbeats: int = Field(description="Signs of life that were written.", ge=0)
+    sent_bytes: int = Field(description="Bytes of its answer.", ge=0)
+    received_bytes: int = Field(description="Bytes that came from backends.", ge=0)
+    prompt_tokens: int = Field(0, description="Tokens of its prompt.", ge=0)
+    completion_tokens: int = Field(0, description="Tokens of its answer.", ge=0)
+    reasoning_tokens: int = Field(0, description="Those of the answer that were reasoning.", ge=0)
+    duration_ms: float = Field(description="How long it took, or has taken so far.", ge=0)
+    waited_ms: float = Field(description="What of it was waiting for others.", ge=0)
     events: list[TimelineEvent] = Field(description="In their order.")
 
 
 class StatusSnapshot(BaseModel):
     """The data of an event `snapshot` of the status page; `history` before it has a list of points."""
 
-    at_s: float = Field(description="Seconds since 1970.")
+    at_s: float = Field(description="Seconds since 1970.", ge=0)
     version: str = Field(description="The gateway's version.")
-    uptime_s: float = Field(description="Seconds since the start.")
+    uptime_s: float = Field(description="Seconds since the start.", ge=0)
     worker: dict[str, int] | None = Field(description="Which of how many workers this is; null without.")
     status: str = Field(description="Health of all backends.")
     metrics: bool = Field(description="Whether there are numbers.")

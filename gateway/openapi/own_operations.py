@@ -179,6 +179,7 @@ OPERATIONS: Operations = {
                 "query",
                 "`self` asks for the process alone, whatever its backends do.",
                 {"type": "string", "enum": ["self"]},
+                "self",
             ),
         ),
     ),
@@ -343,7 +344,7 @@ OPERATIONS: Operations = {
         "Change the level of the log",
         "In all processes, until the next change or start.",
         answered("It is changed.", LevelChanged, debug={"status": "changed", "level": "DEBUG", "processes": 1}),
-        ("no_level", "too_large", "media", "processes"),
+        ("no_level", "too_large", "media", "coding", "processes"),
         asked(LogLevelRequest, debug={"level": "DEBUG"}),
     ),
 }

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from gateway.codecs.bodies import ENCODINGS
 from gateway.codecs.error_body import error_body
 from gateway.errors import (
     BUSY,
@@ -110,6 +111,12 @@ REFUSALS: Mapping[str, Refusal] = {
         "The body is something that cannot be JSON.",
         UnsupportedMediaError("the request body is image/png: send JSON"),
     ),
+    "coding": _refusal(
+        "The body is compressed in a way that cannot be read.",
+        UnsupportedMediaError(
+            f"the Content-Encoding of the request body cannot be read: send one of {ENCODINGS}, or none"
+        ),
+    ),
     "rate": _refusal(
         "The client, or everybody, had their share of this minute; `Retry-After` says when to come again.",
         RateLimitedError("rate limit reached: 60 requests a minute; try again in 12 s", code="rate_limit_exceeded"),
@@ -170,7 +177,7 @@ REFUSALS: Mapping[str, Refusal] = {
     ),
 }
 
-BODY = ("broken", "too_large", "media")
+BODY = ("broken", "too_large", "media", "coding")
 """Of routes that read a body."""
 LISTING = ("unreachable", "bad_answer", "silent", "backend_refusal")
 """Of routes for which a backend may have to be asked."""

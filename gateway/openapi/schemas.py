@@ -17,7 +17,7 @@ _ANSWERS = __package__
 """Where the models of answers are: one of their fields that has a default is one that may be missing."""
 _FIELDS: Fields = {**ollama_fields.FIELDS, **openai_fields.FIELDS}
 _KINDS: Mapping[str, dict[str, Any]] = {
-    "integer": {"type": "integer"},
+    "integer": {"type": "integer", "format": "int64"},
     "float32": {"type": "number"},
     "boolean": {"type": "boolean"},
     "array": {"type": "array", "items": {"type": "string"}},
@@ -51,6 +51,7 @@ class Schemas:
             schemas[_OPTIONS] = _options()
         for schema in schemas.values():
             without_bounds_of_int64(schema)
+            _repeat_meanings(schema, schemas)
         return dict(sorted(schemas.items()))
 
 
@@ -65,6 +66,8 @@ class _Plain(GenerateJsonSchema):
         """Return a schema with its default."""
         written = super().default_schema(schema)
         factory: Any = schema.get("default_factory")
+        if isinstance(factory, type) and issubclass(factory, BaseModel):
+            return {"default": {}, **written}
         return {"default": factory(), **written} if factory in (list, dict) else written
 
 
@@ -92,10 +95,18 @@ def _leave_out_defaults(schema: dict[str, Any]) -> None:
         field.pop("default", None)
 
 
+def _repeat_meanings(schema: dict[str, Any], schemas: Mapping[str, Mapping[str, Any]]) -> None:
+    """Say of a field what its object is, where nothing else is said: pydantic leaves out a meaning that is the same."""
+    for field in schema.get("properties", {}).values():
+        if "$ref" in field:
+            field.setdefault("description", schemas[field["$ref"].rpartition("/")[2]]["description"])
+
+
 def _options() -> dict[str, Any]:
     return {
         "type": "object",
-        "description": "Options of Ollama. What the kind of backend is not known to take is left out.",
+        "description": "Options of Ollama. What the kind of backend is not known to take is left out. The backend "
+        "sets the limits of values, and what holds where one is not sent.",
         "properties": {option.name: _option(option) for option in TABLE},
         "additionalProperties": True,
     }
@@ -107,4 +118,6 @@ def _option(option: Option) -> dict[str, Any]:
         meaning += ". Taken and not used: it sets up a runner, which is the backend's."
     elif not option.openai:
         meaning += " Only for backends whose kind is known to take it."
+    if option.parameters:
+        meaning += " Unset: the backend's own."
     return {**_KINDS[option.kind], "description": meaning}

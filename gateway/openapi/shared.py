@@ -20,8 +20,11 @@ Applications written for Ollama (`/api/*`) or for OpenAI (`/v1/*`) ask here; Ope
   may be compressed (gzip, deflate, zstd). In those of `/api/*`, null means unset, keys match in any case, and unknown
   ones are ignored; those of `/v1/*` are passed on whole.
 * **Errors** of `/api/*` and of the gateway's own routes are `{"error": "..."}`, those of `/v1/*` and `/admin/*`
-  `{"error": {"message": ...}}`. Other paths are 404 and other methods 405, as plain text.
-* **Every answer** carries `X-Request-ID`; a request may bring its own.
+  `{"error": {"message": ...}}`. A client that leaves is logged as 499, which nobody gets.
+* **In plain text** are the refusals of any path that is not here, 404 (`404 page not found`), and of any method a path
+  does not take, 405 (`405 method not allowed`, with `Allow`). So are those of what was never a request: 400 where the
+  bytes are no HTTP or the head is over 16 KiB, and 417 for an `Expect` other than `100-continue`.
+* **Every answer** to a request carries `X-Request-ID`; a request may bring its own.
 * **A slash** at the end of a path is redirected. Pages, versions, lists of models and health checks take HEAD as well.
 """
 

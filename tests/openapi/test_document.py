@@ -1,11 +1,14 @@
 """The document says all there is, and what it says is true of the schemas and of itself."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from openapi_pydantic.v3.v3_1 import OpenAPI
+from pydantic import BaseModel
 
 from gateway._version import __version__
 from gateway.description import describe
@@ -20,6 +23,14 @@ ALL = operations()
 JSON = "application/json"
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 STREAMS = ("application/x-ndjson", "text/event-stream")
+ASKED = {
+    name
+    for module in (ollama, openai)
+    for name, model in vars(module).items()
+    if isinstance(model, type) and issubclass(model, BaseModel)
+} | {"Options", "LogLevelRequest"}
+UNSET = re.compile(r"\b(Unset|None|Empty|Where|missing|not used|Of a message)\b")
+LIMITS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
 
 
 def contents(operation: Described) -> list[tuple[str, str, dict[str, Any]]]:
@@ -30,6 +41,14 @@ def contents(operation: Described) -> list[tuple[str, str, dict[str, Any]]]:
     for status, response in operation.said["responses"].items():
         found += [(status, media, said) for media, said in resolved(response).get("content", {}).items()]
     return found
+
+
+def parts(schema: Any) -> Iterator[dict[str, Any]]:
+    """Yield every object in a schema, itself first."""
+    if isinstance(schema, dict):
+        yield schema
+    for inner in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        yield from parts(inner)
 
 
 def test_the_copy_in_the_documentation_is_the_document() -> None:
@@ -70,9 +89,37 @@ def test_every_field_has_a_meaning() -> None:
         f"{name}.{field}"
         for name, schema in document()["components"]["schemas"].items()
         for field, said in schema.get("properties", {}).items()
-        if not resolved(said).get("description") and not said.get("description")
+        if not said.get("description")
     ]
     assert without == []
+
+
+def test_every_field_of_a_request_has_a_default_or_says_what_happens_without_it() -> None:
+    without = [
+        f"{name}.{field}"
+        for name, schema in document()["components"]["schemas"].items()
+        if name in ASKED
+        for field, said in schema["properties"].items()
+        if "default" not in said and field not in schema.get("required", ()) and not UNSET.search(said["description"])
+    ]
+    assert without == []
+
+
+def test_every_number_has_a_limit_or_says_who_sets_it() -> None:
+    without = [
+        f"{name}.{field}"
+        for name, schema in document()["components"]["schemas"].items()
+        for field, said in schema.get("properties", {}).items()
+        if said.get("type") in ("integer", "number")
+        and not (LIMITS | {"format"}) & said.keys()
+        and "backend" not in said["description"].lower()
+    ]
+    assert without == []
+
+
+def test_no_bound_is_one_that_a_double_cannot_hold() -> None:
+    bounds = [part[key] for part in parts(document()["components"]["schemas"]) for key in LIMITS & part.keys()]
+    assert [bound for bound in bounds if isinstance(bound, int) and abs(bound) > 2**53] == []
 
 
 def test_every_schema_and_parameter_has_a_meaning() -> None:
@@ -80,6 +127,14 @@ def test_every_schema_and_parameter_has_a_meaning() -> None:
     parameters = [said for operation in ALL for said in operation.said.get("parameters", ())]
     assert parameters
     assert all(said["description"] and said["schema"] for said in parameters)
+    assert [said["name"] for said in parameters if said.get("example") is None] == []
+    assert all(problems(said["schema"], said["example"]) == [] for said in parameters)
+
+
+def test_every_body_of_a_request_has_a_meaning() -> None:
+    bodies = [operation.said["requestBody"] for operation in ALL if "requestBody" in operation.said]
+    assert bodies
+    assert all(body["description"] for body in bodies)
 
 
 @pytest.mark.parametrize("name", ["ChatRequest", "GenerateRequest", "EmbedRequest", "ChatCompletionRequest"])

@@ -271,6 +271,33 @@ async def test_an_error_is_worded_as_documented(demo: Gateway) -> None:
     assert reply.json == examples["unknown_model"]["value"]
 
 
+@pytest.mark.parametrize(
+    ("path", "headers", "told", "text"),
+    [
+        ("/nowhere", {}, "404 (`404 page not found`)", "404 page not found"),
+        ("/api/chat", {}, "405 (`405 method not allowed`, with `Allow`)", "405 method not allowed"),
+        ("/api/tags", {"X-Much": "a" * 40_000}, "400 where the bytes are no HTTP or the head is over 16 KiB", "16384"),
+        ("/v1/models", {"Expect": "foo"}, "417 for an `Expect` other than `100-continue`", "Expect: foo"),
+    ],
+)
+async def test_what_is_refused_in_plain_text_is_told_of_all_routes_at_once(
+    demo: Gateway, path: str, headers: dict[str, str], told: str, text: str
+) -> None:
+    reply = await demo.ask(path, method="GET", headers=headers)
+    assert told in " ".join(document()["info"]["description"].split())
+    assert told.startswith(str(reply.status))
+    assert reply.headers["Content-Type"].startswith("text/plain")
+    assert text in reply.text
+
+
+async def test_a_coding_of_a_blob_that_cannot_be_read_is_documented(demo: Gateway) -> None:
+    found = next(one for one in operations() if one.said["operationId"] == "upload_blob")
+    path = f"/api/blobs/sha256:{'0' * 64}"
+    reply = await demo.ask(path, b"{}", headers={"Content-Encoding": "br"})
+    assert reply.status == 415
+    check(found, reply)
+
+
 def test_packed_bytes_are_the_same_each_time() -> None:
     from gateway.web.entity import entity
 
