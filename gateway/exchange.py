@@ -105,6 +105,8 @@ class RouteInfo:
     """True where no key is asked for (liveness and version answers)."""
     admin: bool = False
     """True where ADMIN_KEY is asked for."""
+    asks: bool = False
+    """True where the route refuses by itself who shows no key: with 401 and a page that asks for one."""
     max_body_bytes: int | None = None
     """The bound for a body of this route; None: REQUEST_MAX_SIZE."""
 

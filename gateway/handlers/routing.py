@@ -26,13 +26,16 @@ class RouteTable:
         dialect: Dialect,
         exempt: bool = False,
         admin: bool = False,
+        asks: bool = False,
         max_body_bytes: int | None = None,
     ) -> web.AbstractRoute:
         """Register `handler` for exactly this method (GET adds no HEAD).
 
-        `exempt`: answers without a key. `admin`: wants ADMIN_KEY.
+        `exempt`: answers without a key. `admin`: wants ADMIN_KEY. `asks`: refuses by itself who shows no key.
         `max_body_bytes`: a bound for bodies of its own, not REQUEST_MAX_SIZE.
         """
         route = self._app.router.add_route(method, path, handler)
-        self._infos[route] = RouteInfo(path, dialect, exempt=exempt, admin=admin, max_body_bytes=max_body_bytes)
+        self._infos[route] = RouteInfo(
+            path, dialect, exempt=exempt, admin=admin, asks=asks, max_body_bytes=max_body_bytes
+        )
         return route

@@ -119,7 +119,7 @@ def _is_exempt(request: web.Request) -> bool:
     if request.method == hdrs.METH_OPTIONS:
         return True
     info = request.app[ROUTES].get(request.match_info.route)
-    return info is not None and info.exempt and request.method in (hdrs.METH_GET, hdrs.METH_HEAD)
+    return info is not None and (info.exempt or info.asks) and request.method in (hdrs.METH_GET, hdrs.METH_HEAD)
 
 
 def _caller(request: web.Request, recognize: Recognize) -> Caller | None:

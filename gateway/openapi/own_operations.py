@@ -114,10 +114,17 @@ _SNAPSHOT = {
 _TEXT_FORM = (Answer("The numbers in Prometheus' text format.", (Content(TEXT, {"a counter": _PROMETHEUS}),)),)
 
 
-def _page(meaning: str) -> tuple[Answer, ...]:
-    page = Content(_HTML, {"beginning": "<!doctype html>\n"})
+def _page(meaning: str, *, asks: bool = False) -> tuple[Answer, ...]:
+    page = (Content(_HTML, {"beginning": "<!doctype html>\n"}),)
     tags = ("ETag",)
-    return (Answer(meaning, (page,), headers=tags), Answer("The browser has it already.", status=304, headers=tags))
+    refused = Answer(
+        "No valid key was shown. The page comes all the same: it asks for one.",
+        page,
+        status=401,
+        headers=("WWW-Authenticate",),
+    )
+    sent = (Answer(meaning, page, headers=tags), Answer("The browser has it already.", status=304, headers=tags))
+    return (*sent, refused) if asks else sent
 
 
 def _document(media: str, examples: dict[str, Any], schema: dict[str, Any]) -> tuple[Answer, ...]:
@@ -292,15 +299,15 @@ OPERATIONS: Operations = {
         "try_reference",
         PAGES,
         "Show the API reference, to be tried",
-        "Swagger UI. It holds nothing: it asks for the document, with a key where one is wanted.",
-        _page("The page."),
+        "Swagger UI. It asks for the document, with a key where one is wanted.",
+        _page("The page.", asks=True),
     ),
     ("GET", "/redoc"): Operation(
         "read_reference",
         PAGES,
         "Show the API reference, to be read",
-        "Redoc. It holds nothing: it asks for the document, with a key where one is wanted.",
-        _page("The page."),
+        "Redoc. It asks for the document, with a key where one is wanted.",
+        _page("The page.", asks=True),
     ),
     ("GET", "/docs/{part}"): Operation(
         "reference_part",

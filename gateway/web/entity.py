@@ -31,9 +31,20 @@ def tag_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:32]
 
 
+async def ask_for_key(request: web.Request, page: Entity, headers: Mapping[str, str]) -> web.Response:
+    """Answer 401 with a page that asks for a key. Nobody keeps it: with the key, the same address answers otherwise."""
+    about = {
+        **headers,
+        hdrs.WWW_AUTHENTICATE: "Bearer",
+        hdrs.CACHE_CONTROL: "no-store",
+        hdrs.VARY: hdrs.ACCEPT_ENCODING,
+    }
+    return await _answer(page, about, status=401, packed=_takes_gzip(request))
+
+
 async def send(request: web.Request, sent: Entity, headers: Mapping[str, str]) -> web.Response:
     """Answer with an entity in the form the client takes, or with 304 to one that has it. `headers` name its type."""
-    packed = takes_gzip(",".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ())))
+    packed = _takes_gzip(request)
     about = {
         **headers,
         hdrs.ETAG: f'"{sent.packed_etag if packed else sent.etag}"',
@@ -43,10 +54,20 @@ async def send(request: web.Request, sent: Entity, headers: Mapping[str, str]) -
     if any(tag.value in (sent.etag, sent.packed_etag, "*") for tag in request.if_none_match or ()):
         del about[hdrs.CONTENT_TYPE]
         return web.Response(status=304, headers=about)
+    return await _answer(sent, about, status=200, packed=packed)
+
+
+async def _answer(sent: Entity, about: Mapping[str, str], *, status: int, packed: bool) -> web.Response:
     if packed:
-        return web.Response(body=sent.packed, headers={**about, hdrs.CONTENT_ENCODING: "gzip"})
+        headers = {**about, hdrs.CONTENT_ENCODING: "gzip"}
+        return web.Response(body=sent.packed, status=status, headers=headers)
     # Some are large: streams of others go on meanwhile.
-    return web.Response(body=await asyncio.to_thread(gzip.decompress, sent.packed), headers=about)
+    plain = await asyncio.to_thread(gzip.decompress, sent.packed)
+    return web.Response(body=plain, status=status, headers=about)
+
+
+def _takes_gzip(request: web.Request) -> bool:
+    return takes_gzip(",".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ())))
 
 
 def takes_gzip(accept_encoding: str) -> bool:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aiohttp import hdrs, web
 
-from gateway.errors import ProxyException
-from gateway.exchange import Dialect
-from gateway.web.entity import Entity, entity, send, tag_of
+from gateway.callers import AUTHENTICATED
+from gateway.errors import ProxyException, UnauthorizedError
+from gateway.exchange import EXCHANGE, Dialect
+from gateway.web.entity import Entity, ask_for_key, entity, send, tag_of
 
 if TYPE_CHECKING:
     from gateway.handlers.routing import RouteTable
@@ -66,9 +67,10 @@ class NoSuchPartError(ProxyException):
 
 
 class ReferenceHandler:
-    """Serves the pages to everybody, since they hold nothing: they ask for the document, with a key where one must be.
+    """Serves the pages, and what they load, to everybody: they hold nothing but a question for the key.
 
-    A file is read when it is first asked for, and kept compressed.
+    Where a key is wanted, a page that comes without one is a refusal. Its parts cannot be: browsers show no key for
+    scripts. A file is read when it is first asked for, and kept compressed.
     """
 
     def __init__(self) -> None:
@@ -77,30 +79,40 @@ class ReferenceHandler:
     def register(self, routes: "RouteTable") -> None:
         """Add the routes."""
         for method in ("GET", "HEAD"):
-            routes.add(method, TRY_PATH, self.trying, dialect=Dialect.OLLAMA, exempt=True)
-            routes.add(method, READ_PATH, self.reading, dialect=Dialect.OLLAMA, exempt=True)
+            routes.add(method, TRY_PATH, self.trying, dialect=Dialect.OLLAMA, asks=True)
+            routes.add(method, READ_PATH, self.reading, dialect=Dialect.OLLAMA, asks=True)
             routes.add(method, PART_PATH, self.part, dialect=Dialect.OLLAMA, exempt=True)
 
     async def trying(self, request: web.Request) -> web.Response:
         """Answer with the page that lets people try each route."""
-        return await self._send(request, TRY_PAGE)
+        return await self._page(request, TRY_PAGE)
 
     async def reading(self, request: web.Request) -> web.Response:
         """Answer with the page that is to be read."""
-        return await self._send(request, READ_PAGE)
+        return await self._page(request, READ_PAGE)
 
     async def part(self, request: web.Request) -> web.Response:
         """Answer with a part of the pages. Raises NoSuchPartError for a name that none has."""
         kept = PARTS.get(request.match_info["part"])
         if kept is None:
             raise NoSuchPartError("the pages have no such part")
-        return await self._send(request, kept)
+        return await send(request, await self._entity(kept), _about(kept))
 
-    async def _send(self, request: web.Request, kept: Kept) -> web.Response:
+    async def _page(self, request: web.Request, kept: Kept) -> web.Response:
+        page = await self._entity(kept)
+        if request[AUTHENTICATED]:
+            return await send(request, page, _about(kept))
+        request[EXCHANGE].error_kind = UnauthorizedError.kind
+        return await ask_for_key(request, page, _about(kept))
+
+    async def _entity(self, kept: Kept) -> Entity:
         if kept not in self._read:
             self._read[kept] = await asyncio.to_thread(read, kept)
-        headers = {hdrs.CONTENT_TYPE: kept.content_type, "Content-Security-Policy": kept.policy}
-        return await send(request, self._read[kept], headers)
+        return self._read[kept]
+
+
+def _about(kept: Kept) -> dict[str, str]:
+    return {hdrs.CONTENT_TYPE: kept.content_type, "Content-Security-Policy": kept.policy}
 
 
 def read(kept: Kept) -> Entity:

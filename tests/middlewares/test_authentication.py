@@ -35,6 +35,7 @@ def shows(routes: RouteTable) -> None:
     for method in ("GET", "HEAD", "POST"):
         routes.add(method, "/open", show, dialect=Dialect.OLLAMA, exempt=True)
         routes.add(method, "/closed", show, dialect=Dialect.OLLAMA)
+        routes.add(method, "/asking", show, dialect=Dialect.OLLAMA, asks=True)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +106,12 @@ async def test_exempt_routes_open_without_a_key_for_get_and_head_only(aiohttp_cl
     assert await (await client.get("/open")).json() == [False, None]
     assert (await client.head("/open")).status == 200
     assert (await client.post("/open")).status == 401
+
+
+async def test_a_route_that_asks_for_a_key_itself_is_told_whether_there_is_one(aiohttp_client: AiohttpClient) -> None:
+    client = await aiohttp_client(build(shows, api_keys=KEYS))
+    assert await (await client.get("/asking")).json() == [False, None]
+    assert await (await client.get("/asking", headers=bearer(KEY))).json() == [True, None]
 
 
 async def test_exempt_routes_know_a_valid_key(aiohttp_client: AiohttpClient) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.web.reference import PARTS, READ_PAGE, TRY_PAGE, Kept, read
 from tests.conftest import StartGateway
-from tests.handlers.serving import API_KEY
+from tests.handlers.serving import API_KEY, WITH_KEY
 from tests.support.gateway import Gateway, Reply
 from tests.web.vendored import MANIFEST, PACKAGES
 
@@ -82,10 +82,34 @@ async def test_a_slash_at_the_end_leads_to_the_page(gateway: Gateway) -> None:
         assert (response.status, response.headers["Location"]) == (301, "/docs")
 
 
-async def test_where_keys_are_wanted_the_pages_come_without_one(start: StartGateway) -> None:
+@pytest.mark.parametrize("path", PAGES)
+async def test_where_keys_are_wanted_a_page_is_refused_without_one_and_asks_for_it(
+    start: StartGateway, path: str
+) -> None:
     gateway = await start(API_KEYS=API_KEY)
-    for path in (*PAGES, "/docs/document.js"):
-        assert (await get(gateway, path)).status == 200
+    reply = await get(gateway, path)
+    assert (reply.status, reply.text) == (401, text(PAGES[path]))
+    assert reply.headers["WWW-Authenticate"] == "Bearer"
+    assert reply.headers["Content-Security-Policy"] == PAGES[path].policy
+    assert reply.headers["Cache-Control"] == "no-store"
+    assert "ETag" not in reply.headers
+    async with gateway.opened(path, method="GET", headers={"Accept-Encoding": "gzip"}) as packed:
+        assert (packed.status, packed.headers["Content-Encoding"]) == (401, "gzip")
+    assert (await gateway.ask(path, method="HEAD")).status == 401
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_a_key_opens_a_page_and_a_tag_does_not(start: StartGateway, path: str) -> None:
+    gateway = await start(API_KEYS=API_KEY)
+    opened = await get(gateway, path, **WITH_KEY)
+    assert (opened.status, opened.text) == (200, text(PAGES[path]))
+    assert (await get(gateway, path, **{"If-None-Match": opened.headers["ETag"]})).status == 401
+    assert (await get(gateway, path, **{"If-None-Match": "*"}, **WITH_KEY)).status == 304
+
+
+async def test_the_parts_of_a_page_that_asks_for_a_key_come_without_one(start: StartGateway) -> None:
+    gateway = await start(API_KEYS=API_KEY)
+    assert (await get(gateway, "/docs/document.js")).status == 200
     assert (await get(gateway, "/openapi.json")).status == 401
 
 
