@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -12,7 +13,7 @@ import pytest
 
 from gateway.config import Config, settings
 from tests.deploy import image_by_buildah, image_by_docker
-from tests.deploy.image import Image, unpacked_bytes
+from tests.deploy.image import ROOT, Image, unpacked_bytes
 from tests.e2e.processes import free_port
 from tests.support.backend import ScriptedBackend, end, head, send, wait
 
@@ -72,6 +73,13 @@ def test_the_image_says_what_it_is(image: Image) -> None:
 def test_the_image_is_small(image: Image) -> None:
     assert image.own_layers_bytes < 45_000_000
     assert unpacked_bytes(image.root) < 200_000_000
+
+
+def test_the_documented_size_is_that_of_the_image(image: Image) -> None:
+    # The layers below are the base image's, which is another one where docker builds.
+    page = (ROOT / "docs" / "docker.md").read_text(encoding="utf-8")
+    [documented_mb] = re.findall(r"^\| own layers, unpacked \| ([\d.]+) MB, ", page, re.MULTILINE)
+    assert image.own_layers_bytes / 1e6 == pytest.approx(float(documented_mb), abs=1)
 
 
 def test_the_image_holds_the_program_alone(image: Image) -> None:
