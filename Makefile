@@ -155,7 +155,7 @@ test-deploy: ## what is shipped: package, image, chart, unit, workflows; names t
 	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q -rs -m deploy tests/deploy tests/test_docker.py
 
 DOCS = tests/documents tests/test_docs.py tests/telemetry/test_monitoring_page.py tests/openapi/test_document.py \
-	tests/e2e/test_reference.py tests/e2e/test_guides.py
+	tests/e2e/test_reference.py tests/e2e/test_guides.py tests/e2e/test_testing_page.py
 
 docs-check: ## documents and docstrings: complete, true, spelled right; ARGS=--external asks for foreign links too
 	@$(DEPLOY_TOOLS)

@@ -241,6 +241,13 @@ def test_every_document_can_be_reached_from_the_readme() -> None:
     assert [path.relative_to(ROOT).as_posix() for path in documents() if path not in reached] == []
 
 
+def test_the_list_of_documents_names_each_of_them() -> None:
+    index = ROOT / "docs" / "README.md"
+    named = {(index.parent / target.partition("#")[0]).resolve() for target in links(index)}
+    there = {path for path in documents() if index.parent in path.parents} - {index}
+    assert sorted(there - named) == []
+
+
 def test_no_file_names_a_path_of_one_machine() -> None:
     found: list[str] = []
     for path in project_files():
