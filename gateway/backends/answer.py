@@ -7,6 +7,7 @@ from time import monotonic_ns
 
 import aiohttp
 
+from gateway.backends.responses import Response
 from gateway.backends.watchdog import Watchdog
 from gateway.codecs.contract import BackendReader, Encoded, Target
 from gateway.codecs.events import End, Event, Failure, Finish, Raw, Usage
@@ -42,7 +43,7 @@ class Answer:
         self,
         exchange: Exchange,
         target: Target,
-        response: aiohttp.ClientResponse,
+        response: Response,
         reader: BackendReader,
         *,
         encoded: Encoded,

@@ -15,9 +15,9 @@ from gateway.backends.balance import Balancer
 from gateway.backends.breaker import Breakers, State
 from gateway.backends.learning import Learned, droppable
 from gateway.backends.limits import Gate
-from gateway.backends.responses import OK, refuse
-from gateway.backends.sessions import payload
+from gateway.backends.responses import OK, Response, refuse
 from gateway.backends.walk import Walk
+from gateway.backends.wire import Wire
 from gateway.codecs.backend_errors import is_unknown_model
 from gateway.codecs.contract import Encoded, Question, Target
 from gateway.errors import (
@@ -62,8 +62,8 @@ class Pool:
         learned: Learned | None = None,
         metrics: Metrics | None = None,
     ) -> None:
-        self._session = session
-        self._unpooled = unpooled if unpooled is not None else session
+        self._wire = Wire(session)
+        self._unpooled = Wire(unpooled) if unpooled is not None else self._wire
         self._keepalive_s = keepalive_s
         self._max_retries = max_retries
         self._delivery = delivery
@@ -171,7 +171,7 @@ class Pool:
     ) -> Answer:
         """Ask, and ask again without each parameter that the backend says it does not take."""
         known = dropped = self.learned.dropped(target.backend, target.model)
-        session = self._session
+        wire = self._wire
         while True:
             began_ns = time.monotonic_ns()
             encoded = question.encode(target, dropped)
@@ -179,15 +179,15 @@ class Pool:
             exchange.translation_ns += sent_ns - began_ns
             _trace_attempt(exchange, backend, target, encoded)
             try:
-                answer = await self._attempt(exchange, backend, target, clocks, question, encoded, dropped, session)
+                answer = await self._attempt(exchange, backend, target, clocks, question, encoded, dropped, wire)
             except ProxyException as error:
                 self._count(target.backend, error.kind)
                 exchange.tries.append((target.backend, error.kind, sent_ns, time.monotonic_ns()))
                 if exchange.trace is not None:
                     exchange.trace.failed(error.kind, error.status if isinstance(error, UpstreamStatusError) else None)
-                if session is self._session is not self._unpooled and self._met_a_closing_connection(backend, error):
+                if wire is self._wire is not self._unpooled and self._met_a_closing_connection(backend, error):
                     # Others that were kept may be as stale: the next one is new.
-                    session = self._unpooled
+                    wire = self._unpooled
                     exchange.retry_causes.append("race")
                     continue
                 refused = droppable(error, question, encoded) - dropped
@@ -216,7 +216,7 @@ class Pool:
         question: Question,
         encoded: Encoded,
         dropped: frozenset[str],
-        session: aiohttp.ClientSession,
+        wire: Wire,
     ) -> Answer:
         """Send once, and read what must be there first. Raises ProxyException; the connection is then closed."""
         exchange.attempts += 1
@@ -225,7 +225,7 @@ class Pool:
         wait_s = clocks.first_token_s if streams else clocks.total_s
         clock = HEADERS if streams and clocks.headers_s else "first_token" if streams else "total"
         headers_s = min(wait_s, clocks.headers_s or wait_s) if streams else wait_s
-        response = await self._send(session, exchange, backend, encoded, headers_s, clock)
+        response = await self._send(wire, exchange, backend, encoded, headers_s, clock)
         answer = Answer(
             exchange,
             target,
@@ -256,26 +256,20 @@ class Pool:
 
     async def _send(
         self,
-        session: aiohttp.ClientSession,
+        wire: Wire,
         exchange: Exchange,
         backend: Backend,
         encoded: Encoded,
         wait_s: float,
         clock: str,
-    ) -> aiohttp.ClientResponse:
+    ) -> Response:
         headers = backend.headers(exchange.client_key, exchange.request_id)
         headers.update(encoded.headers)
         headers.update(exchange.trace_headers)
         try:
             async with asyncio.timeout(wait_s):
-                asked = session.post(
-                    backend.url(encoded.path),
-                    data=payload(encoded.body),
-                    headers=headers,
-                    allow_redirects=False,
-                    ssl=backend.tls,
-                    timeout=backend.timeout,
-                )
+                url = backend.url(encoded.path)
+                asked = wire.post(url, headers, encoded.body, tls=backend.tls, connecting=backend.timeout)
                 return await waiting(exchange, asked)
         except TimeoutError as error:
             if isinstance(error, aiohttp.ClientError):

@@ -3,10 +3,10 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 import aiohttp
-from multidict import CIMultiDict
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from gateway.codecs.backend_errors import error_from_status, retry_after_s, unexpected_status
 
@@ -17,7 +17,34 @@ PASSED_HEADERS = ("x-ratelimit-", "ratelimit-", "openai-processing-ms", "openai-
 """Names (or their beginnings) of a backend's headers that `/v1` clients get; Retry-After is kept on errors."""
 
 
-async def refuse(response: aiohttp.ClientResponse, idle_s: float) -> NoReturn:
+class Response(Protocol):
+    """The answer of a backend whose head is there: what is asked of it, whoever received it."""
+
+    @property
+    def status(self) -> int:
+        """Return its HTTP status."""
+        ...
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]:
+        """Return its headers."""
+        ...
+
+    @property
+    def content(self) -> aiohttp.StreamReader:
+        """Return what reads its body."""
+        ...
+
+    def release(self) -> object:
+        """Give its connection back; one whose body was not read to its end is closed."""
+        ...
+
+    def close(self) -> None:
+        """Close its connection."""
+        ...
+
+
+async def refuse(response: Response, idle_s: float) -> NoReturn:
     """Raise the error for a status that is not OK, with the beginning of the backend's own text."""
     status = response.status
     if status < 400:

@@ -1,15 +1,23 @@
 """The sessions to backends. Their connector is aiohttp's own, but for what it repeats with every piece of a stream."""
 
 from functools import partial
-from io import BytesIO
-from typing import Any
+from typing import Any, Final, TypedDict
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
 from gateway.config import BackendConfig
 
-_AT_ONCE_BYTES = 64 * 1024
+
+class Reading(TypedDict):
+    """How answers are read: the room for a body before its reader has come, and the longest lines of a head."""
+
+    read_bufsize: int
+    max_line_size: int
+    max_field_size: int
+
+
+READING: Final = Reading(read_bufsize=256 * 1024, max_line_size=16 * 1024, max_field_size=32 * 1024)
 
 
 class _Reading(ResponseHandler):
@@ -49,12 +57,5 @@ def create_session(config: BackendConfig, *, pooled: bool = True) -> aiohttp.Cli
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=config.connect_timeout_s),
         skip_auto_headers=("User-Agent", "Accept"),
         headers={"User-Agent": "ollama-openai-proxy", "Accept": "*/*"},
-        read_bufsize=256 * 1024,
-        max_line_size=16 * 1024,
-        max_field_size=32 * 1024,
+        **READING,
     )
-
-
-def payload(body: bytes) -> aiohttp.Payload:
-    """Return what writes a body: a small one with the head, at once; a large one piece by piece, as it goes out."""
-    return aiohttp.BytesPayload(body) if len(body) <= _AT_ONCE_BYTES else aiohttp.BytesIOPayload(BytesIO(body))
