@@ -25,6 +25,8 @@ PROGRAM = "ollama-openai-proxy"
 EXIT_REFUSED = 1
 EXIT_BAD_SETTINGS = 2
 EXIT_INTERRUPTED = 130
+EXIT_UNREAD = 141
+"""What is printed went to somebody who left, as `head` does: what a shell says of a program that ends of it."""
 
 NO_BACKEND = (
     "there is no backend: set OPENAI_API_BASE_URL (in the environment or in .env) to an OpenAI-compatible one, or "
@@ -37,7 +39,8 @@ DEMO_HIDES = ("OPENAI_API_BASE_URL", "OPENAI_API_KEY", "BACKENDS_FILE")
 
 
 def main(argv: Sequence[str] | None = None, *, serve: Serve | None = None) -> int:
-    """Run the program; return its exit code: 0, 1 (check failed), 2 (bad arguments or settings).
+    """Run the program; return its exit code: 0, 1 (check failed), 2 (bad arguments or settings),
+    130 (interrupted), 141 (nobody reads what it prints).
 
     `serve`: how the gateway is run where that is what is asked for; a worker, which is given its socket, has its own.
     """
@@ -52,6 +55,10 @@ def main(argv: Sequence[str] | None = None, *, serve: Serve | None = None) -> in
         return _run(arguments, serve or partial(_serve, argv=argv))
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # What is still to be written goes nowhere; else Python complains at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_UNREAD
 
 
 def parser() -> argparse.ArgumentParser:

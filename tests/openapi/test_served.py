@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from gateway.cli import EXIT_UNREAD
 from gateway.demo import run_demo
 from gateway.exchange import ROUTES
 from gateway.web import described
@@ -21,7 +22,7 @@ from tests.conftest import StartGateway
 from tests.handlers.serving import API_KEY, WITH_KEY
 from tests.openapi.documented import Described, carried, document, operations, problems, resolved
 from tests.support.gateway import Gateway, Reply, running_gateway
-from tests.test_cli import ROOT, run
+from tests.test_cli import PATIENCE_S, ROOT, environment, run
 
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 ADMIN = {"Authorization": "Bearer admin-secret-1"}
@@ -151,6 +152,19 @@ def test_the_command_prints_it_with_no_backend_configured(tmp_path: Path) -> Non
     done = run(tmp_path, "openapi")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout) == document()
+
+
+def test_who_reads_only_the_beginning_of_it_sees_no_complaint(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "gateway", "openapi"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment({}), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(PATIENCE_S) == EXIT_UNREAD
 
 
 def test_what_makes_it_is_not_imported_by_the_server() -> None:
