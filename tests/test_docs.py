@@ -160,7 +160,7 @@ def test_the_readme_shows_what_the_demo_prints() -> None:
 
 async def test_the_readme_names_every_route_and_no_other(start: StartGateway) -> None:
     gateway = await start(ADMIN_KEY="admin-secret-1")
-    cells = " ".join(cell for _, endpoints, _ in table(read("README.md"), "Endpoints") for cell in [endpoints])
+    cells = " ".join(cell for _, endpoints, _ in table(read("README.md"), "Compatibility") for cell in [endpoints])
     named = {path.rpartition(" ")[2] for path in re.findall(r"`([^`]+)`", cells)} - {"GET", "HEAD"}
     served = {re.sub(r":[^}]+\}", "}", info.label) for info in gateway.app[ROUTES].values()}
     assert {path.replace("{id}", "{model}") for path in named} == served
