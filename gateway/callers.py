@@ -19,7 +19,5 @@ class Caller(msgspec.Struct, frozen=True):
     concurrency: int | None = None
 
 
-AUTHENTICATED: web.RequestKey[bool] = web.RequestKey("authenticated", bool)
-"""True where the client may see everything: it showed a valid key, or none is wanted."""
 CALLER: web.RequestKey[Caller] = web.RequestKey("caller", Caller)
 """Who asks; every request has one from the authentication middleware on."""

@@ -87,6 +87,12 @@ class Exchange:
     client_key: str | None = field(default=None, repr=False)
     """The key the client presented, for passing on; never logged."""
     body_limit_bytes: int = 0
+    info: "RouteInfo | None" = field(default=None, repr=False)
+    """What is known of its route; None for one that is not in the table."""
+    authenticated: bool = False
+    """True where the client may see everything: it showed a valid key, or none is wanted."""
+    allowed_origin: str | None = None
+    """The origin of a request that is CORS and allowed; None for any other."""
     prepared: bool = False
     """True once the status line of the answer is on its way: nobody may answer again."""
 

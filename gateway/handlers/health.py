@@ -6,8 +6,7 @@ from typing import Protocol
 import msgspec
 from aiohttp import web
 
-from gateway.callers import AUTHENTICATED
-from gateway.exchange import Dialect
+from gateway.exchange import EXCHANGE, Dialect
 from gateway.handlers.routing import RouteTable
 from gateway.handlers.writers import json_response
 from gateway.lifecycle import Lifecycle
@@ -69,7 +68,7 @@ class HealthHandler:
     async def health(self, request: web.Request) -> web.Response:
         """Answer 200: the process works, whatever its backends do."""
         content: dict[str, object] = {"status": self._backends.status}
-        if request[AUTHENTICATED]:
+        if request[EXCHANGE].authenticated:
             content["latency_ms"] = _rounded(self._backends.latency_ms)
             content["version"] = self._version
             content["backends"] = self._by_backend()
@@ -93,7 +92,7 @@ class HealthHandler:
         """Answer 200, or 503 while stopping or without a usable backend; `?scope=self` asks for the process alone."""
         reason = self._why_not(of_process_alone=request.query.get("scope") == "self")
         content = {"status": "ready" if reason is None else "not ready"}
-        if reason is not None and request[AUTHENTICATED]:
+        if reason is not None and request[EXCHANGE].authenticated:
             content["reason"] = reason
         return json_response(msgspec.json.encode(content), status=200 if reason is None else 503)
 

@@ -3,8 +3,7 @@
 import msgspec
 from aiohttp import hdrs, web
 
-from gateway.callers import AUTHENTICATED
-from gateway.exchange import ROUTES, Dialect
+from gateway.exchange import EXCHANGE, ROUTES, Dialect
 from gateway.handlers.negotiation import names_html, prefers_json
 from gateway.handlers.routing import Handler, RouteTable
 from gateway.handlers.writers import json_response
@@ -30,7 +29,7 @@ class RootHandler:
         accept = ",".join(request.headers.getall(hdrs.ACCEPT, ()))
         if self._page is not None and names_html(accept):
             return await self._page(request)
-        if request[AUTHENTICATED] and prefers_json(accept):
+        if request[EXCHANGE].authenticated and prefers_json(accept):
             return json_response(self._description(request.app))
         return await self.text(request)
 

@@ -6,12 +6,11 @@ from time import monotonic_ns
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
-from structlog.typing import FilteringBoundLogger
 
 from gateway.errors import ClientGoneError
 from gateway.exchange import EXCHANGE, Exchange
 from gateway.middlewares.outcome import answer_bytes, body_bytes, outcome_status
-from gateway.telemetry.logging import CURRENT, bound_logger, is_logged
+from gateway.telemetry.logging import CURRENT, FrequentLog, is_logged
 
 _NAME_LENGTH = 200
 _METHOD_LENGTH = 20
@@ -48,14 +47,12 @@ class Sampler:
         return count
 
 
-def access_log_middleware(
-    log: FilteringBoundLogger | None = None, *, detail: str = "normal", per_second: int = 0
-) -> Middleware:
-    """Return the middleware. The logger is bound here, once: configure logging before; its level may change later.
+def access_log_middleware(*, detail: str = "normal", per_second: int = 0) -> Middleware:
+    """Return the middleware. Where lines go is looked up here, once: configure logging before; its level may change.
 
     `detail` is LOG_DETAIL, `per_second` LOG_SAMPLE.
     """
-    logger = log if log is not None else bound_logger("access")
+    log = FrequentLog("access")
     sampler = Sampler(per_second)
     verbose = detail == "verbose"
 
@@ -68,7 +65,7 @@ def access_log_middleware(
             record["request_bytes"] = request_bytes
         if sampler.left_out:
             record["left_out"] = sampler.take()
-        logger.info("request", **record)
+        log.info("request", record)
 
     @web.middleware
     async def access_log(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -10,9 +10,9 @@ from aiohttp.typedefs import Handler, Middleware
 from multidict import istr
 from pydantic import SecretStr
 
-from gateway.callers import AUTHENTICATED, CALLER, Caller
+from gateway.callers import CALLER, Caller
 from gateway.errors import UnauthorizedError
-from gateway.exchange import EXCHANGE, ROUTES
+from gateway.exchange import EXCHANGE
 from gateway.keys.entries import RESERVED, digest_of
 from gateway.keys.store import Grant, KeyStore, find_in, granted
 
@@ -66,12 +66,13 @@ def presented_keys(request: web.Request) -> Iterator[str]:
 def _keep_key(address: AddressOf) -> Middleware:
     @web.middleware
     async def keep_key(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request[AUTHENTICATED] = True
+        exchange = request[EXCHANGE]
+        exchange.authenticated = True
         request[CALLER] = Caller("", address(request))
         for key in presented_keys(request):
             # A key that cannot stand in a header (Basic may carry a line end) goes nowhere.
             if _may_pass_on(key):
-                request[EXCHANGE].client_key = key
+                exchange.client_key = key
                 break
         return await handler(request)
 
@@ -83,12 +84,12 @@ def _check_admin(admin_key: SecretStr, otherwise: Middleware, address: AddressOf
 
     @web.middleware
     async def check_admin(request: web.Request, handler: Handler) -> web.StreamResponse:
-        info = request.app[ROUTES].get(request.match_info.route)
-        if info is None or not info.admin:
+        exchange = request[EXCHANGE]
+        if exchange.info is None or not exchange.info.admin:
             return await otherwise(request, handler)
         if _caller(request, recognize) is None:
             raise UnauthorizedError(_ADMIN_MESSAGE, headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
-        request[AUTHENTICATED] = True
+        exchange.authenticated = True
         request[CALLER] = Caller("", address(request))
         return await handler(request)
 
@@ -99,17 +100,18 @@ def _check_keys(recognize: Recognize, address: AddressOf) -> Middleware:
     @web.middleware
     async def check_keys(request: web.Request, handler: Handler) -> web.StreamResponse:
         known = _caller(request, recognize)
+        exchange = request[EXCHANGE]
         if known is None:
             # Unknown, expired or revoked: the answer is the same, so that nobody learns which keys there were.
             if not _is_exempt(request):
                 raise UnauthorizedError(_MESSAGE, headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
             request[CALLER] = Caller("", address(request))
         else:
-            request[EXCHANGE].key_name = known.name
+            exchange.key_name = known.name
             request[CALLER] = Caller(
                 known.name, address(request), known.models, known.rpm, known.tpm, known.concurrency
             )
-        request[AUTHENTICATED] = known is not None
+        exchange.authenticated = known is not None
         return await handler(request)
 
     return check_keys
@@ -118,7 +120,7 @@ def _check_keys(recognize: Recognize, address: AddressOf) -> Middleware:
 def _is_exempt(request: web.Request) -> bool:
     if request.method == hdrs.METH_OPTIONS:
         return True
-    info = request.app[ROUTES].get(request.match_info.route)
+    info = request[EXCHANGE].info
     return info is not None and (info.exempt or info.asks) and request.method in (hdrs.METH_GET, hdrs.METH_HEAD)
 
 

@@ -12,6 +12,8 @@ import aiohttp_cors
 from aiohttp import hdrs, web
 from aiohttp_cors.abc import AbstractRouterAdapter
 
+from gateway.exchange import EXCHANGE
+
 LOCAL_ORIGINS = (
     *(
         f"{scheme}://{host}{port}"
@@ -36,9 +38,6 @@ _HEADERS = ",".join(
         "X-Api-Key,X-Request-ID",
     ]
 )
-
-ALLOWED_ORIGIN: web.RequestKey[str] = web.RequestKey("allowed_origin", str)
-"""The origin of a request that is CORS and allowed; absent for any other."""
 
 
 class OriginPolicy:
@@ -72,18 +71,29 @@ class OriginPolicy:
 
 def install_cors(app: web.Application, policy: OriginPolicy) -> None:
     """Have the answers to allowed origins say so. Call once, while `app` is composed."""
+    # It hooks into the answers of an application: one of its own, since nearly all of ours are to no other origin.
+    cross_origin = web.Application()
     if not policy.allows_all:
-        aiohttp_cors.CorsConfig(app, router_adapter=_DecidedRequests())
+        aiohttp_cors.CorsConfig(cross_origin, router_adapter=_DecidedRequests())
 
     async def complete(request: web.Request, response: web.StreamResponse) -> None:
-        """Add what aiohttp-cors leaves out."""
-        if request.get(ALLOWED_ORIGIN) is None:
+        """Have aiohttp-cors answer an allowed origin, and add what it leaves out."""
+        if _allowed_origin(request) is None:
             return
+        for prepare in cross_origin.on_response_prepare:
+            await prepare(request, response)
         if policy.allows_all:
             response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = "*"
         response.headers.add(hdrs.VARY, hdrs.ORIGIN)
 
     app.on_response_prepare.append(complete)
+
+
+def _allowed_origin(request: web.Request) -> str | None:
+    try:
+        return request[EXCHANGE].allowed_origin
+    except KeyError:
+        return None
 
 
 class _DecidedRequests(AbstractRouterAdapter):
@@ -95,7 +105,7 @@ class _DecidedRequests(AbstractRouterAdapter):
 
     def is_cors_enabled_on_request(self, request: web.Request) -> bool:
         """Return whether the request is CORS and allowed."""
-        return request.get(ALLOWED_ORIGIN) is not None
+        return _allowed_origin(request) is not None
 
     def is_preflight_request(self, request: web.Request) -> bool:
         """Return False: the middleware answers preflights, with the same header as any answer."""
@@ -103,7 +113,8 @@ class _DecidedRequests(AbstractRouterAdapter):
 
     def get_non_preflight_request_config(self, request: web.Request) -> Mapping[str, object]:
         """Return the options of this request's origin."""
-        return {request[ALLOWED_ORIGIN]: self._options}
+        origin = _allowed_origin(request)
+        return {} if origin is None else {origin: self._options}
 
     async def get_preflight_request_config(
         self, preflight_request: web.Request, origin: str, requested_method: str

@@ -8,7 +8,6 @@ from aiohttp.http import RawRequestMessage, StreamWriter
 from aiohttp.web_protocol import ERROR
 from multidict import CIMultiDict
 
-from gateway.callers import AUTHENTICATED
 from gateway.exchange import EXCHANGE
 from gateway.middlewares.explain import explain
 from gateway.middlewares.request_id import REQUEST_ID_HEADER
@@ -40,13 +39,14 @@ async def set_answer_headers(request: web.Request, response: web.StreamResponse)
     headers.update(SECURITY_HEADERS)
     if headers.get(hdrs.CONTENT_TYPE, "").startswith(_PAGE_TYPE):
         headers.setdefault(POLICY_HEADER, PAGE_POLICY)
-    exchange = request.get(EXCHANGE)
-    if exchange is None:
+    try:
+        exchange = request[EXCHANGE]
+    except KeyError:
         return
     headers[REQUEST_ID_HEADER] = exchange.request_id
     if exchange.cache is not None:
         headers[CACHE_HEADER] = exchange.cache.upper()
-    if request.get(AUTHENTICATED, False):
+    if exchange.authenticated:
         explain(exchange, headers)
     exchange.prepared = True
     request[ANSWER] = response

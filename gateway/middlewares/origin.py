@@ -7,7 +7,7 @@ from yarl import URL
 from gateway.errors import ForbiddenError, RequestError
 from gateway.exchange import EXCHANGE
 from gateway.exposure import is_loopback
-from gateway.middlewares.cors import ALLOWED_ORIGIN, OriginPolicy
+from gateway.middlewares.cors import OriginPolicy
 from gateway.middlewares.hosts import LocalHosts, without_port
 
 _CLOSE = {"Connection": "close"}
@@ -26,7 +26,7 @@ def origin_middleware(policy: OriginPolicy, listen_host: str) -> Middleware:
         if origin and origin != f"http://{host}" and origin != f"https://{host}":
             if not policy.allows(origin):
                 return _forbid(request)
-            request[ALLOWED_ORIGIN] = origin
+            request[EXCHANGE].allowed_origin = origin
             if request.method == hdrs.METH_OPTIONS:
                 return web.Response(status=204, headers=preflight_headers)
         if hosts is None:

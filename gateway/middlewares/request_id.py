@@ -57,7 +57,7 @@ async def request_id_middleware(request: web.Request, handler: Handler) -> web.S
         exchange.trace_id = trace_id(request.headers[TRACE_HEADER])
         if exchange.trace_id is not None:
             exchange.trace_headers = _passed_on(request)
-    info = request.app[ROUTES].get(request.match_info.route)
+    exchange.info = info = request.app[ROUTES].get(request.match_info.route)
     if info is not None:
         exchange.route = info.label
         exchange.dialect = info.dialect

@@ -4,7 +4,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from gateway.errors import PayloadTooLargeError
-from gateway.exchange import EXCHANGE, ROUTES
+from gateway.exchange import EXCHANGE
 
 
 def size_limit_middleware(max_bytes: int) -> Middleware:
@@ -16,14 +16,15 @@ def size_limit_middleware(max_bytes: int) -> Middleware:
     @web.middleware
     async def size_limit(request: web.Request, handler: Handler) -> web.StreamResponse:
         """Refuse a body that says it is too large, and bound the reading of any other."""
-        info = request.app[ROUTES].get(request.match_info.route)
+        exchange = request[EXCHANGE]
+        info = exchange.info
         limit = max_bytes if info is None or info.max_body_bytes is None else info.max_body_bytes
         length = request.content_length
         if length is not None and length > limit:
             raise PayloadTooLargeError(
                 f"the request body is larger than {limit} bytes", headers={"Connection": "close"}
             )
-        request[EXCHANGE].body_limit_bytes = limit
+        exchange.body_limit_bytes = limit
         return await handler(request)
 
     return size_limit

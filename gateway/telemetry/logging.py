@@ -120,11 +120,23 @@ def get_logger(name: str) -> FilteringBoundLogger:
     return logger
 
 
-def bound_logger(name: str) -> FilteringBoundLogger:
-    """Return a logger for frequent events, bound to where lines go now. It writes all: ask `is_logged` before."""
-    every_level = structlog.make_filtering_bound_logger(logging.NOTSET)
-    logger: FilteringBoundLogger = structlog.wrap_logger(None, wrapper_class=every_level, component=name).bind()
-    return logger
+class FrequentLog:
+    """Writes frequent events, to where lines go when it is made: through the same processors, without the layers
+    between, which cost twice what they do. It writes all: ask `is_logged` before.
+    """
+
+    def __init__(self, name: str) -> None:
+        config = structlog.get_config()
+        self._component = name
+        self._processors = config["processors"]
+        self._output = config["logger_factory"]()
+
+    def info(self, event: str, values: dict[str, object]) -> None:
+        """Write one line of the severity INFO."""
+        line: Any = {"event": event, "component": self._component, **values}
+        for process in self._processors:
+            line = process(self._output, "info", line)
+        self._output.msg(line)
 
 
 class LineRenderer:

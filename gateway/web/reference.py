@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aiohttp import hdrs, web
 
-from gateway.callers import AUTHENTICATED
 from gateway.errors import ProxyException, UnauthorizedError
 from gateway.exchange import EXCHANGE, Dialect
 from gateway.web.entity import Entity, ask_for_key, entity, send, tag_of
@@ -100,7 +99,7 @@ class ReferenceHandler:
 
     async def _page(self, request: web.Request, kept: Kept) -> web.Response:
         page = await self._entity(kept)
-        if request[AUTHENTICATED]:
+        if request[EXCHANGE].authenticated:
             return await send(request, page, _about(kept))
         request[EXCHANGE].error_kind = UnauthorizedError.kind
         return await ask_for_key(request, page, _about(kept))

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from pytest_aiohttp.plugin import AiohttpClient
 
-from gateway.callers import AUTHENTICATED, CALLER
+from gateway.callers import CALLER
 from gateway.exchange import EXCHANGE, Dialect
 from gateway.handlers.routing import RouteTable
 from gateway.keys.store import KeyStore
@@ -30,7 +30,7 @@ def bearer(key: str) -> dict[str, str]:
 
 def shows(routes: RouteTable) -> None:
     async def show(request: web.Request) -> web.Response:
-        return web.json_response([request[AUTHENTICATED], request[EXCHANGE].client_key])
+        return web.json_response([request[EXCHANGE].authenticated, request[EXCHANGE].client_key])
 
     for method in ("GET", "HEAD", "POST"):
         routes.add(method, "/open", show, dialect=Dialect.OLLAMA, exempt=True)

@@ -12,7 +12,7 @@ from aiohttp.http_exceptions import BadHttpMessage
 from gateway.exchange import Exchange
 from gateway.telemetry.logging import (
     CURRENT,
-    bound_logger,
+    FrequentLog,
     configure_logging,
     current_level,
     get_logger,
@@ -183,11 +183,11 @@ def test_debug_is_switched_on_and_off() -> None:
 
 def test_a_logger_of_frequent_events_writes_whatever_the_level_was_when_it_was_made() -> None:
     with captured_logging("ERROR") as stream:
-        log = bound_logger("access")
+        log = FrequentLog("access")
         set_level("INFO")
-        log.info("seen")
+        log.info("seen", {"status": 200})
     (line,) = lines_of(stream)
-    assert (line["event"], line["component"]) == ("seen", "access")
+    assert (line["event"], line["component"], line["level"], line["status"]) == ("seen", "access", "info", 200)
 
 
 # Of which request
