@@ -154,8 +154,10 @@ test-deploy: ## what is shipped: package, image, chart, unit, workflows; names t
 	@$(DEPLOY_TOOLS)
 	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q -rs -m deploy tests/deploy tests/test_docker.py
 
-DOCS = tests/documents tests/test_docs.py tests/telemetry/test_monitoring_page.py tests/openapi/test_document.py \
-	tests/e2e/test_reference.py tests/e2e/test_guides.py tests/e2e/test_testing_page.py
+DOCS = tests/documents tests/test_docs.py tests/openapi/test_document.py tests/security/test_document.py \
+	tests/doctor/test_document.py tests/telemetry/test_monitoring_page.py tests/telemetry/test_log_schema.py \
+	tests/conformance/test_compatibility_document.py tests/catalog/test_worked_example.py tests/backends/test_profiles.py \
+	tests/e2e/test_reference.py tests/e2e/test_guides.py tests/e2e/test_testing_page.py tests/e2e/test_quickstart.py
 
 docs-check: ## documents and docstrings: complete, true, spelled right; ARGS=--external asks for foreign links too
 	@$(DEPLOY_TOOLS)

@@ -58,6 +58,12 @@ def quoted(document: Path) -> list[str]:
 
 
 def links(document: Path) -> list[str]:
-    """Return where the links and pictures of a document lead, those of code left out."""
+    """Return where the links and pictures of a document lead, in each form of Markdown; those of code left out."""
     text = re.sub(r"`[^`\n]*`", "", without_code(document.read_text(encoding="utf-8")))
-    return re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"<(https?://[^>\s]+)>", text)
+    forms = (
+        r"\]\(([^)\s]+)(?:\s+\"[^\"]*\")?\)",
+        r"<(https?://[^>\s]+)>",
+        r"^ {0,3}\[[^\]]+\]: *(\S+)",
+        r"<[^>]*\b(?:href|src)=[\"']([^\"']+)",
+    )
+    return [target for form in forms for target in re.findall(form, text, re.MULTILINE)]

@@ -1,14 +1,18 @@
 """Every block of code of every document is what it says it is."""
 
 import json
+import re
+import shlex
 import subprocess
 import tomllib
 from collections.abc import Callable, Mapping
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.documents.files import Block, blocks, documents
+from tests.documents.files import Block, blocks, documents, named
 
 BLOCKS = [block for document in documents() for block in blocks(document)]
 READ_ELSEWHERE = frozenset(
@@ -67,6 +71,30 @@ READERS: Mapping[str, Callable[[str], object]] = {
     "shell": _shell,
     "bash": _shell,
 }
+
+
+@pytest.mark.parametrize("document", documents(), ids=named)
+def test_every_block_ends(document: Path) -> None:
+    fences = re.findall(r"^ *(?:```|~~~)", document.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(fences) == 2 * len(list(blocks(document)))
+
+
+def bodies(block: Block) -> list[str]:
+    """Return what curl sends in a block of shell, as far as it stands there."""
+    words = shlex.split(block.text.replace("\\\n", " "), comments=True)
+    sent = [word for flag, word in pairwise(words) if flag in ("-d", "--data", "--json")]
+    sent += [word.partition("=")[2] for flag, word in pairwise(words) if flag == "-F"]
+    return [body for body in sent if body.startswith(("{", "["))]
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if "curl " in block.text], ids=lambda block: block.place)
+def test_what_curl_sends_is_json(block: Block) -> None:
+    for body in bodies(block):
+        json.loads(re.sub(r"\$\w+", "any", body))
+
+
+def test_bodies_of_curl_are_found() -> None:
+    assert sum(len(bodies(block)) for block in BLOCKS if "curl " in block.text) > 40
 
 
 def test_every_block_says_what_it_is() -> None:

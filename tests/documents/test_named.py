@@ -36,6 +36,19 @@ FOREIGN_NAMES = re.compile(
 )
 """Variables that other programs, the compose files, the workflows or older proxies read, or whoever releases sets."""
 
+FOREIGN_OPTIONS = {
+    **dict.fromkeys(["--add-host", "--env-file", "--scale", "--stop-timeout", "--volume"], "docker's"),
+    **dict.fromkeys(["--only", "--rounds", "--seconds", "--target"], "of the benchmarks"),
+    **dict.fromkeys(["--profile", "--set", "--url", "--ways"], "of the faults; --set also helm's"),
+    **dict.fromkeys(["--set-file", "--values"], "helm's"),
+    "--ctx-size": "llama.cpp's",
+    "--default-non-nullable": "openapi-typescript's",
+    "--max-client-batch-size": "Text Embeddings Inference's",
+    "--max-model-len": "vLLM's",
+    "--reasoning-parser": "vLLM's",
+}
+"""Options that documents name and other programs have."""
+
 
 def options(of: argparse.ArgumentParser) -> Iterator[str]:
     """Yield the long options of a parser and of its commands, each once for each."""
@@ -70,6 +83,17 @@ def test_every_option_is_documented() -> None:
     known = set(options(parser())) - {"--help"}
     assert {"--demo", "--log-level", "--all-models", "--expires", "--yaml"} <= known
     assert [name for name in sorted(known) if not re.search(rf"(?<![\w-]){name}(?![\w-])", text)] == []
+
+
+def test_every_option_that_is_named_is_one_of_ours_or_of_a_program_that_is_known() -> None:
+    known = set(options(parser())) | FOREIGN_OPTIONS.keys()
+    unknown = [
+        f"{named(document)}: {found[0]}"
+        for document in documents()
+        for words in quoted(document)
+        if (found := re.match(r"--[a-z][\w-]*", words)) and found[0] not in known
+    ]
+    assert unknown == []
 
 
 @pytest.mark.parametrize(("place", "arguments"), SHOWN, ids=[f"{place} {' '.join(words)}" for place, words in SHOWN])

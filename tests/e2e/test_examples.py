@@ -237,10 +237,3 @@ def test_the_workflow_for_n8n_connects_nodes_that_it_has() -> None:
             assert {target["node"] for output in outputs for target in output} <= nodes.keys()
     ollama = {node["type"].rpartition(".")[2] for node in nodes.values() if "ollamaApi" in node.get("credentials", {})}
     assert ollama == {"lmChatOllama", "lmOllama", "embeddingsOllama"}
-
-
-def test_the_list_of_examples_names_each_file_and_no_other() -> None:
-    listed = set(re.findall(r"\]\(([\w./-]+)\)", (EXAMPLES / "README.md").read_text("utf-8")))
-    files = {path.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("*") if path.is_file()}
-    files = {name for name in files if "__pycache__" not in name and "node_modules" not in name}
-    assert {name for name in listed if not name.startswith("../")} == files - {"README.md", "advanced/keys.json"}
