@@ -1,5 +1,6 @@
 """What tools say of documents and examples: docstrings, spelling, scripts, the form of files."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -7,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.documents.files import ROOT, blocks, documents, named
+from tests.documents.files import ROOT, blocks, documents, named, prose
 
 pytestmark = pytest.mark.deploy
 
 DOCUMENTED = ["gateway", "benchmarks", "docker", "examples", ".github", "setup.py"]
 WRITTEN = (".cfg", ".css", ".html", ".md", ".mjs", ".py", ".sh", ".toml", ".yaml", ".yml", ".example", ".service")
+
+WORDS = ROOT / "tests" / "documents" / "words.txt"
+"""Words that documents have and the dictionary does not: one a line, in order."""
 
 
 def judge(name: str, *arguments: str | Path, said: str | None = None) -> None:
@@ -42,6 +46,19 @@ def test_everything_is_spelled_right() -> None:
     files = written()
     assert {"README.md", "docs/configuration.md"} <= set(files)
     judge("codespell", *files)
+
+
+def test_every_word_of_a_document_is_in_a_dictionary_or_listed() -> None:
+    known = set(WORDS.read_text(encoding="utf-8").split())
+    english = pytest.importorskip("spellchecker").SpellChecker()
+    written: dict[str, str] = {}
+    for document in documents():
+        # Names in capitals, parts of paths and of names with digits are no words.
+        for word in re.findall(r"(?<![\w./@#-])[A-Za-z][a-z]+(?![\w/@])", prose(document)):
+            written.setdefault(word.lower(), named(document))
+    assert len(written) > 2000
+    assert {word: place for word, place in written.items() if word not in english and word not in known} == {}
+    assert sorted(word for word in known if word in english) == []
 
 
 def test_blocks_of_javascript_can_be_read() -> None:

@@ -67,3 +67,11 @@ def links(document: Path) -> list[str]:
         r"<[^>]*\b(?:href|src)=[\"']([^\"']+)",
     )
     return [target for form in forms for target in re.findall(form, text, re.MULTILINE)]
+
+
+def prose(document: Path) -> str:
+    """Return the sentences of a document: without code, addresses, comments and what links lead to."""
+    text = without_code(document.read_text(encoding="utf-8"))
+    for form in (r"<!--.*?-->", r"`[^`\n]*`", r"(?<=\])\([^)]*\)", r"https?://\S+", r"<[^>]+>"):
+        text = re.sub(form, " ", text, flags=re.DOTALL)
+    return text
