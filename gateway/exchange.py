@@ -103,7 +103,7 @@ EXCHANGE: web.RequestKey[Exchange] = web.RequestKey("exchange", Exchange)
 
 @dataclass(frozen=True, slots=True)
 class RouteInfo:
-    """What a route is called in logs and metrics (its path pattern), and whose words it speaks."""
+    """What a route is called in logs and metrics (its path, `{name}` for what varies), and whose words it speaks."""
 
     label: str
     dialect: Dialect

@@ -21,8 +21,8 @@ class OpenAIModelsHandler:
     def register(self, routes: RouteTable) -> None:
         """Add the routes."""
         routes.add("GET", "/v1/models", self.list_all, dialect=Dialect.OPENAI)
-        # Ids have slashes, sent as they are or as %2F.
-        routes.add("GET", "/v1/models/{model:.+}", self.retrieve, dialect=Dialect.OPENAI)
+        # Ids have slashes, sent as they are or as %2F; what has line ends is a name too, though nobody's.
+        routes.add("GET", r"/v1/models/{model:[\s\S]+}", self.retrieve, dialect=Dialect.OPENAI)
 
     async def list_all(self, request: web.Request) -> web.Response:
         """Answer with all models."""

@@ -1,5 +1,6 @@
 """RouteTable: registers handlers, and remembers of each route its label, its dialect, its key and its bound."""
 
+import re
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -7,6 +8,7 @@ from aiohttp import web
 from gateway.exchange import ROUTES, Dialect, RouteInfo
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_PATTERN = re.compile(r":[^}]+\}")
 
 
 class RouteTable:
@@ -36,6 +38,6 @@ class RouteTable:
         """
         route = self._app.router.add_route(method, path, handler)
         self._infos[route] = RouteInfo(
-            path, dialect, exempt=exempt, admin=admin, asks=asks, max_body_bytes=max_body_bytes
+            _PATTERN.sub("}", path), dialect, exempt=exempt, admin=admin, asks=asks, max_body_bytes=max_body_bytes
         )
         return route

@@ -158,14 +158,16 @@ GENERATE = Shown(
         "broken off": as_lines([{**_HEAD, "response": "Hello!", "done": False}, _BROKEN]),
     },
 )
+_GIF = "GIF89a       ;"
+"""An image that is all text: other bytes cannot be written here. It is a GIF of 8,224 by 8,224 pixels without any."""
 FORM = {
     "chat": {
         "request": '{"model":"demo-vision","messages":[{"role":"user","content":"What is this?"}]}',
-        "image": [""],
+        "image": [_GIF],
     },
-    "generate": {"request": '{"model":"demo-vision","prompt":"What is this?"}', "image": [""]},
+    "generate": {"request": '{"model":"demo-vision","prompt":"What is this?"}', "image": [_GIF]},
 }
-"""Forms by route. The bytes of an image cannot be written here."""
+"""Forms by route."""
 EMBEDDED = {
     "model": "demo-embed",
     "embeddings": [[-1.0, 0.0, 0.0, 0.0], [0.0, 0.2873478829860687, -0.9578262567520142, 0.0]],

@@ -184,7 +184,7 @@ OPERATIONS: Operations = {
             Parameter(
                 "scope",
                 "query",
-                "`self` asks for the process alone, whatever its backends do.",
+                "`self` asks for the process alone, whatever its backends do. Unset, or anything else: for both.",
                 {"type": "string", "enum": ["self"]},
                 "self",
             ),

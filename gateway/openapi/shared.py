@@ -17,8 +17,8 @@ _MEANING = """\
 Applications written for Ollama (`/api/*`) or for OpenAI (`/v1/*`) ask here; OpenAI-compatible backends answer.
 
 * **Bodies** are JSON in UTF-8 whatever their Content-Type says, at most REQUEST_MAX_SIZE bytes (10 MiB unless set), and
-  may be compressed (gzip, deflate, zstd). In those of `/api/*`, null means unset, keys match in any case, and unknown
-  ones are ignored; those of `/v1/*` are passed on whole.
+  may be compressed (gzip, deflate, zstd). null means unset, wherever a field may be left out. In those of `/api/*`
+  keys match in any case, and unknown ones are ignored; those of `/v1/*` are passed on whole.
 * **Errors** of `/api/*` and of the gateway's own routes are `{"error": "..."}`, those of `/v1/*` and `/admin/*`
   `{"error": {"message": ...}}`. A client that leaves is logged as 499, which nobody gets.
 * **In plain text** are the refusals of any path that is not here, 404 (`404 page not found`), and of any method a path

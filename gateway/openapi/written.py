@@ -1,7 +1,6 @@
 """The routes of an application as the document wants them, and the document as text."""
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,17 +10,13 @@ from aiohttp import web
 from gateway.exchange import RouteInfo
 from gateway.openapi.document import Route
 
-_PATTERN = re.compile(r":[^}]+\}")
 # In C where PyYAML was built with it: ten times as fast.
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def routes_of(table: dict[web.AbstractRoute, RouteInfo]) -> list[Route]:
-    """Return the routes of a table, their paths without patterns."""
-    return [
-        Route(route.method, _PATTERN.sub("}", info.label), info.dialect, info.exempt, info.admin)
-        for route, info in table.items()
-    ]
+    """Return the routes of a table."""
+    return [Route(route.method, info.label, info.dialect, info.exempt, info.admin) for route, info in table.items()]
 
 
 def as_json(document: Mapping[str, Any]) -> str:

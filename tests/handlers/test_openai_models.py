@@ -94,3 +94,13 @@ async def test_the_openai_sdk_lists_and_retrieves(aiohttp_client: AiohttpClient)
         assert (await sdk.models.retrieve("org/A")).owned_by == "owner-of-org/A"
         with pytest.raises(NotFoundError, match="not found"):
             await sdk.models.retrieve("unknown")
+
+
+@pytest.mark.parametrize("name", ["a%0Ab", "%0A", "a%0D%0Ab", "%E2%80%A8"])
+async def test_a_name_with_line_ends_is_a_model_that_is_not_there_and_no_other_path(
+    aiohttp_client: AiohttpClient, name: str
+) -> None:
+    client = await gateway(aiohttp_client, ListedModels("a"))
+    async with client.get(URL(f"/v1/models/{name}", encoded=True)) as response:
+        assert response.status == 404
+        assert (await response.json())["error"]["code"] == "model_not_found"

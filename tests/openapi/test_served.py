@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from aiohttp import FormData
 
 from gateway.cli import EXIT_UNREAD
 from gateway.demo import run_demo
@@ -32,7 +33,7 @@ NOT_ASKED = ("/ui/events",)
 
 
 def routes(gateway: Gateway) -> set[tuple[str, str]]:
-    return {(route.method, re.sub(r":[^}]+\}", "}", info.label)) for route, info in gateway.app[ROUTES].items()}
+    return {(route.method, info.label) for route, info in gateway.app[ROUTES].items()}
 
 
 async def served(gateway: Gateway, **headers: str) -> dict[str, Any]:
@@ -248,6 +249,25 @@ async def test_what_is_shown_as_a_request_is_answered(demo: Gateway) -> None:
         for body in bodies(operation):
             reply = await demo.ask(operation.path, body, method=operation.method, headers=headers)
             assert reply.status == 200, f"{operation.name}: {body} gets {reply.text}"
+
+
+async def test_what_is_shown_as_a_form_is_answered(demo: Gateway) -> None:
+    forms = [
+        (operation, example["value"])
+        for operation in operations()
+        for media, said in operation.said.get("requestBody", {}).get("content", {}).items()
+        if media == "multipart/form-data"
+        for example in said["examples"].values()
+    ]
+    assert len(forms) == 2
+    for operation, value in forms:
+        form = FormData()
+        form.add_field("request", value["request"])
+        for image in value["image"]:
+            form.add_field("image", image.encode(), filename="image")
+        async with demo.client.post(demo.url + operation.path, data=form) as response:
+            assert response.status == 200, await response.text()
+            assert "GIF" in await response.text()
 
 
 async def test_a_request_that_is_found_is_told_as_documented(demo: Gateway) -> None:
