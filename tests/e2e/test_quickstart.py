@@ -1,4 +1,4 @@
-"""What docs/quickstart.md shows is run as it stands there, up to the answer through LangChain."""
+"""What docs/quickstart.md and README show first is run as it stands there, up to the answer through LangChain."""
 
 import re
 import shutil
@@ -13,6 +13,7 @@ from tests.e2e.shown import WRITTEN_FOR, shown
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 PAGE = processes.ROOT / "docs" / "quickstart.md"
+README = processes.ROOT / "README.md"
 
 
 def test_its_questions_are_answered(gateway_url: str, tmp_path: Path) -> None:
@@ -25,14 +26,21 @@ def test_its_questions_are_answered(gateway_url: str, tmp_path: Path) -> None:
     assert said.count("6*7 = 42.") == 2
 
 
+def in_readme() -> str:
+    """Return the program that README has LangChain run."""
+    [line] = re.findall(r'^try/bin/python -c "(.+)"$', README.read_text(encoding="utf-8"), re.MULTILINE)
+    return str(line)
+
+
 @pytest.mark.slow
-def test_langchain_prints_what_the_page_says(gateway_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", [PAGE, README], ids=lambda page: page.name)
+def test_langchain_prints_what_the_page_says(page: Path, gateway_url: str, tmp_path: Path) -> None:
     try:
         python = python_with(PYTHON_CLIENTS["langchain-ollama"])
     except RuntimeError as error:
         pytest.skip(f"langchain-ollama cannot be installed here: {error}")
-    [program] = shown(PAGE, "python")
-    (tmp_path / "ask.py").write_text(program.text.replace(WRITTEN_FOR, gateway_url))
-    printed = re.search(r"^It prints `(.+?)`", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    program = in_readme() if page == README else shown(page, "python")[0].text
+    (tmp_path / "ask.py").write_text(program.replace(WRITTEN_FOR, gateway_url))
+    printed = re.search(r"^It prints `(.+?)`", page.read_text(encoding="utf-8"), re.MULTILINE)
     assert printed is not None
     assert processes.run(python, "ask.py", cwd=tmp_path) == f"{printed[1]}\n"
