@@ -21,15 +21,20 @@ OLDER_OLLAMA = {
 NEWEST_OLLAMA_LACKS = frozenset({"modelfile"})
 OLLAMA_JS = "0.6.4"
 PYTHON_CLIENTS = {
-    "langchain-ollama": {"langchain-ollama": "1.1.0", "numpy": "2.5.5"},
+    "langchain-ollama": {"langchain-ollama": "1.1.0", "langchain-openai": "1.7.4", "numpy": "2.5.5"},
     "litellm": {"litellm": "1.106.2", "mcp": "2.3.0"},
-    "llama-index-llms-ollama": {"llama-index-llms-ollama": "0.11.0"},
+    "llama-index-llms-ollama": {"llama-index-llms-ollama": "0.11.0", "llama-index-embeddings-ollama": "0.10.0"},
     "llm-ollama": {"llm-ollama": "0.19.1"},
 }
 """Clients that others wrote in Python, each with the packages it is used with."""
 NPM_CLIENTS = {
     "@langchain/ollama": {"@langchain/ollama": "1.3.0", "@langchain/core": "1.2.13"},
-    "ollama-ai-provider-v2": {"ollama-ai-provider-v2": "3.6.0", "ai": "6.0.326", "zod": "4.4.3"},
+    "ollama-ai-provider-v2": {
+        "ollama-ai-provider-v2": "3.6.0",
+        "ai": "6.0.326",
+        "@ai-sdk/openai-compatible": "2.0.92",
+        "zod": "4.4.3",
+    },
 }
 """Clients that others wrote for node, each with the packages it is used with."""
 OLDEST_NODE = 20
