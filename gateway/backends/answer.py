@@ -8,6 +8,7 @@ from time import monotonic_ns
 import aiohttp
 
 from gateway.backends.responses import Response
+from gateway.backends.sessions import read_arrived
 from gateway.backends.watchdog import Watchdog
 from gateway.codecs.contract import BackendReader, Encoded, Target
 from gateway.codecs.events import End, Event, Failure, Finish, Raw, Usage
@@ -164,7 +165,7 @@ class Answer:
         while not self._over:
             since_ns = monotonic_ns()
             try:
-                data = await content.readany()
+                data = await read_arrived(content)
             except (aiohttp.ClientError, ConnectionError, ProxyException) as error:
                 return self._broken(reader.finish(self._end_of(error), monotonic_ns()))
             finally:

@@ -1,4 +1,4 @@
-"""The sessions to backends. Their connector is aiohttp's own, but for what it repeats with every piece of a stream."""
+"""The sessions to backends, and how bodies are read: as aiohttp does, but for what it repeats with every piece."""
 
 from functools import partial
 from typing import Any, Final, TypedDict
@@ -40,6 +40,33 @@ class Connector(aiohttp.TCPConnector):
         super().__init__(**arguments)
         make: type[ResponseHandler] = _Reading
         self._factory = partial(make, loop=self._loop)
+
+
+async def read_arrived(content: aiohttp.StreamReader) -> bytes:
+    """Return all of a body that has arrived, after waiting for some of it; nothing at its end.
+
+    The same as `content.readany()`, which takes the pieces out one by one, each with all that follows from it: for a
+    burst of tokens that costs as much as to understand them.
+    """
+    if (error := content.exception()) is not None:
+        raise error
+    if content.at_eof():
+        return b""
+    while not content._buffer and not content._eof:
+        await content._wait("read_arrived")
+    pieces = content._buffer
+    if len(pieces) < 2 or content._buffer_offset:
+        return content._read_nowait(-1)
+    data = b"".join(pieces)
+    pieces.clear()
+    content._size = 0
+    content._cursor += len(data)
+    if ends := content._http_chunk_splits:
+        last = ends[-1]
+        ends.clear()
+        ends.append(last)
+    content._protocol.resume_reading()
+    return data
 
 
 def create_session(config: BackendConfig, *, pooled: bool = True) -> aiohttp.ClientSession:

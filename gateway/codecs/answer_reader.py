@@ -102,8 +102,7 @@ class AnswerReader(ABC):
             if chunks is None:
                 self._feed_one_by_one(payloads, events)
             else:
-                for chunk in chunks:
-                    self._take(chunk, events)
+                self._take_all(chunks, events)
                 if done:
                     self._end(events)
         except ProxyException as error:
@@ -118,6 +117,10 @@ class AnswerReader(ABC):
                 break
             if payload.strip():  # some servers keep a connection alive with empty events
                 self._take(read_chunk(payload), events)
+
+    def _take_all(self, chunks: list[Chunk], events: list[Event]) -> None:
+        for chunk in chunks:
+            self._take(chunk, events)
 
     def _take(self, chunk: Chunk, events: list[Event]) -> None:
         if chunk.error:

@@ -31,6 +31,16 @@ class ChatReader(AnswerReader):
         self._logprobs: list[dict[str, Any]] = []
         self._surrogate = ""
 
+    def _take_all(self, chunks: list[Chunk], events: list[Event]) -> None:
+        """Read a burst. Nearly every chunk is a piece of text and nothing else: told in one place, by one look each."""
+        for chunk in chunks:
+            text = _text_alone(chunk)
+            if text and self._tags is None and not self._surrogate and not self._logprobs:
+                events.append(Text(text))
+                self.progress += 1
+            else:
+                self._take(chunk, events)
+
     def _read(self, chunk: Chunk, events: list[Event]) -> None:
         for choice in chunk.choices or ():
             if choice.index:
@@ -128,3 +138,18 @@ class ChatReader(AnswerReader):
             self._tags = None
         if len(self._calls):
             events.extend(self._calls.take(truncated=self._reason == "length"))
+
+
+def _text_alone(chunk: Chunk) -> str:
+    """Return the text of a chunk that has nothing else to tell and needs no care, "" for any other chunk."""
+    choices = chunk.choices
+    if not choices or len(choices) > 1 or chunk.usage is not None or chunk.timings is not None or chunk.error:
+        return ""
+    choice = choices[0]
+    delta = choice.delta
+    if delta is None or choice.finish_reason or choice.logprobs is not None or choice.index:
+        return ""
+    text = delta.content
+    if not isinstance(text, str) or delta.reasoning_content or delta.reasoning or delta.tool_calls:
+        return ""
+    return text if text.isascii() else ""
