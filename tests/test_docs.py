@@ -85,6 +85,11 @@ def test_the_meaning_of_every_setting_is_said_in_a_sentence_of_its_own() -> None
     assert [facts.name for facts, words in described() if len(words.split()) < 10 or not words.endswith(".")] == []
 
 
+def test_it_is_said_of_every_setting_when_to_change_it() -> None:
+    advice = re.compile(r"(?:^|[.;,:] |\n)(?:raise|lower|set|change)\s+(?:it|both|another|one|`)", re.IGNORECASE)
+    assert [facts.name for facts, words in described() if not advice.search(words)] == []
+
+
 def test_the_readme_shows_the_defaults_of_the_settings_it_lists() -> None:
     defaults = {row.name: row.default for row in SETTINGS}
     rows = {name.strip("`"): default for name, default, _ in table(read("README.md"), "Configure it")}
