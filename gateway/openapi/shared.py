@@ -73,7 +73,9 @@ def security_schemes() -> dict[str, SecurityScheme]:
             security_scheme_in="header",
             description="The same key, in a header of its own.",
         ),
-        ADMIN_KEY: SecurityScheme(type="http", scheme="bearer", description="ADMIN_KEY."),
+        ADMIN_KEY: SecurityScheme(
+            type="http", scheme="bearer", description="ADMIN_KEY: for `/admin/*` and nothing else."
+        ),
     }
 
 

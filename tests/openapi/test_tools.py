@@ -24,7 +24,10 @@ NODE_GENERATOR = {"openapi-typescript": "7.13.0", "openapi-fetch": "0.17.0", "ty
 DRIVERS = Path(__file__).parent / "drivers"
 ANSWER = "6*7 = 42. I received 1 message with 3 words."
 BUDGET_S = 40
-CHECKS = "status_code_conformance,content_type_conformance,response_schema_conformance"
+CHECKS = (
+    "status_code_conformance,content_type_conformance,response_schema_conformance,response_headers_conformance,"
+    "unsupported_method"
+)
 COMPILER_OPTIONS = {
     "strict": True,
     "noUncheckedIndexedAccess": True,

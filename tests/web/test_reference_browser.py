@@ -65,6 +65,10 @@ async def test_what_is_tried_is_seen_as_it_streams_and_whole_at_the_end(
     assert "ended after" in tried["stream"]
 
 
+async def test_the_stream_covers_no_route_that_is_to_be_tried_next(report: dict[str, Any]) -> None:
+    assert report["docs"]["covered"] <= 0
+
+
 async def test_what_does_not_stream_is_shown_as_json(report: dict[str, Any]) -> None:
     assert report["docs"]["version"]["status"] == "200"
     assert '"version":' in report["docs"]["version"]["answer"]

@@ -14,6 +14,12 @@ WAIT_S = 60.0
 _SHOWN = """() => new Set(
   [...document.querySelectorAll("[data-section-id*='operation/']")].map((one) => one.dataset.sectionId)
 ).size"""
+_COVERED = """() => {
+  window.scrollTo(0, document.documentElement.scrollHeight);
+  const last = [...document.querySelectorAll(".opblock")].at(-1).getBoundingClientRect();
+  return last.bottom - document.getElementById("stream").getBoundingClientRect().top;
+}"""
+"""By how many pixels the stream covers the last route, where the page ends."""
 _BROKEN = """() => [...document.images].filter((one) => one.checkVisibility() && !one.naturalWidth).length"""
 POLL_MS = 50
 
@@ -82,6 +88,7 @@ def docs(browser: Any) -> dict[str, Any]:
     visit.shoot("docs-chat")
     report["completion"] = tried(visit, "create_chat_completion", {**question, "stream": True})
     report["version"] = tried(visit, "ollama_version", None)
+    report["covered"] = visit.page.evaluate(_COVERED)
     return report | visit.judged()
 
 
