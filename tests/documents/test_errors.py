@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from importlib import import_module
 
 from gateway.errors import ProxyException, UpstreamStatusError
+from gateway.exchange import ROUTES, Dialect
+from tests.conftest import StartGateway
 from tests.documents.files import ROOT
 from tests.documents.raised import HOLE, raised
 
@@ -101,6 +103,14 @@ def says(symptom: str, text: str) -> bool:
     """Whether a quoted text is in that of an error, or is one of those that it may become: "…" stands for anything."""
     quoted, made = (".*".join(map(re.escape, one.split(HOLE))) for one in (symptom, text))
     return bool(re.search(quoted, text) or re.fullmatch(made, symptom))
+
+
+async def test_the_form_of_an_error_follows_from_the_path_as_the_page_says(start: StartGateway) -> None:
+    assert "`/v1` and `/admin` have OpenAI's form, an object; everything else Ollama's, a text:" in PAGE
+    gateway = await start(ADMIN_KEY="admin-secret-1")
+    for info in gateway.app[ROUTES].values():
+        expected = Dialect.OPENAI if info.label.startswith(("/v1/", "/admin/")) else Dialect.OLLAMA
+        assert info.dialect is expected, info.label
 
 
 def test_every_text_of_an_error_has_a_symptom() -> None:
