@@ -1,6 +1,6 @@
 """What `/v1/*` answers, for the document: the backend's own, of which this is what clients can count on."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -44,12 +44,28 @@ class Completion(BackendAnswer):
     model: str = Field("", description="The model, as the backend calls it.")
 
 
+class CalledByName(BackendAnswer):
+    """What is called, and with what."""
+
+    name: str | None = Field(None, description="Name of the function; in a stream, in the first part of a call.")
+    arguments: str = Field("", description="Arguments as JSON in a text, or a part of it.")
+
+
+class CompletionToolCall(BackendAnswer):
+    """A call that the model asks for, or a part of it in a stream."""
+
+    index: int = Field(0, description="In a stream: which call this is a part of, from 0.", ge=0)
+    id: str | None = Field(None, description="Id of the call; in a stream, in its first part.")
+    type: str | None = Field(None, description="Kind of the call.", examples=["function"])
+    function: CalledByName | None = Field(None, description="What is called.")
+
+
 class CompletionMessage(BackendAnswer):
     """The message of an answer."""
 
     role: str = Field(description="Who speaks.", examples=["assistant"])
     content: str | None = Field(None, description="The text; null beside calls.")
-    tool_calls: list[dict[str, Any]] | None = Field(None, description="The calls that the model asks for.")
+    tool_calls: list[CompletionToolCall] | None = Field(None, description="The calls that the model asks for.")
 
 
 class ChatChoice(BackendAnswer):
@@ -73,7 +89,7 @@ class ChatDelta(BackendAnswer):
 
     role: str = Field("", description="Who speaks, in the first chunk.")
     content: str | None = Field(None, description="A part of the text.")
-    tool_calls: list[dict[str, Any]] | None = Field(None, description="Parts of calls, by their index.")
+    tool_calls: list[CompletionToolCall] | None = Field(None, description="Parts of calls, by their index.")
 
 
 class ChunkChoice(BackendAnswer):

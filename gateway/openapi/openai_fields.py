@@ -1,5 +1,8 @@
 """What the fields of OpenAI's requests mean, for the document."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from gateway.openapi.fields import Fields, Said
 from gateway.schemas import openai
 
@@ -7,7 +10,40 @@ _BOOLEAN_UNSET_FALSE = {"type": "boolean", "default": False}
 _JUDGED = "The backend judges it. Unset: the backend's own."
 _COUNT = {"type": "integer"}
 _NUMBER = {"type": "number"}
-_PARTS = {"type": "array", "items": {"type": "object", "additionalProperties": True}}
+_TEXT = {"type": "string"}
+
+
+def _object(meaning: str, **properties: dict[str, Any]) -> dict[str, Any]:
+    """Return an object that may hold more than is told of it."""
+    return {"type": "object", "description": meaning, "properties": properties, "additionalProperties": True}
+
+
+def _told(meaning: str, schema: Mapping[str, Any] = _TEXT) -> dict[str, Any]:
+    return {**schema, "description": meaning}
+
+
+_PART = _object(
+    "One part.",
+    type=_told("Kind of the part: text, image_url, input_audio or another that the backend knows."),
+    text=_told("The text, of a part of kind text."),
+    image_url=_object("The image, of a part of kind image_url.", url=_told("Its address, or a data URL.")),
+    input_audio=_object(
+        "The sound, of a part of kind input_audio.",
+        data=_told("Its bytes as base64."),
+        format=_told("Its format, such as wav or mp3."),
+    ),
+)
+_PARTS = {"type": "array", "items": _PART}
+_TOOL = _object(
+    "A tool that the model may call.",
+    type=_told("Kind of the tool: function, or another that the backend knows."),
+    function=_object(
+        "The function.",
+        name=_told("Name by which the model calls it."),
+        description=_told("What it does, for the model."),
+        parameters=_told("JSON schema of the arguments.", {"type": "object", "additionalProperties": True}),
+    ),
+)
 _TEXTS_OR_TOKENS = {
     "anyOf": [
         {"type": "string"},
@@ -50,7 +86,7 @@ FIELDS: Fields = {
         "max_completion_tokens": Said(f"Most tokens of the answer, reasoning included. {_JUDGED}", _COUNT),
         "tools": Said(
             "What the model may call. Unset: nothing.",
-            {"type": "array", "items": {"type": "object", "additionalProperties": True}},
+            {"type": "array", "items": _TOOL},
         ),
     },
     openai.CompletionRequest: {

@@ -1,6 +1,6 @@
 """What the gateway's own routes answer, for the document."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
@@ -193,15 +193,71 @@ class Timeline(BaseModel):
     events: list[TimelineEvent] = Field(description="In their order.")
 
 
+class WorkerPlace(BaseModel):
+    """Which of how many workers tells."""
+
+    number: int = Field(description="Which one, from 1.", ge=1)
+    count: int = Field(description="How many there are.", ge=1)
+
+
+class PlotPoint(BaseModel):
+    """One place in the plots. Rates are per second."""
+
+    at_s: float = Field(description="Seconds since 1970.", ge=0)
+    requests: float = Field(description="Requests that ended.", ge=0)
+    errors: float = Field(description="Those that failed.", ge=0)
+    tokens: float = Field(description="Tokens of answers.", ge=0)
+    in_flight: int = Field(description="Requests that are being answered.", ge=0)
+    waiting: int = Field(description="Those of them that wait for their turn.", ge=0)
+    first_chunk_s: float | None = Field(description="Seconds to a first chunk, on average; null where none came.")
+    speed: float | None = Field(description="Tokens a second within one stream; null where none ended.")
+
+
+class OpenBreakers(BaseModel):
+    """Models whose breakers are not closed."""
+
+    open: list[str] = Field(description="Not asked for now.")
+    half_open: list[str] = Field(description="Tried with one request.")
+
+
+class WatchedBackend(BaseModel):
+    """A backend now."""
+
+    name: str = Field(description="Its name.")
+    status: Literal["healthy", "degraded", "unhealthy"] = _BACKEND_STATUS
+    latency_ms: float | None = Field(description="How long its answer took; null before there was one.")
+    in_flight: int = Field(description="Requests that it is answering.", ge=0)
+    breakers: OpenBreakers = Field(description="Models that it is not asked for.")
+    models: list[str] = Field(description="Its models, the first 24.")
+    model_count: int | None = Field(description="How many it has; null where its list was not read.")
+
+
+class RecentRequest(BaseModel):
+    """One of the latest requests: names and numbers. null: not known, or not yet."""
+
+    id: str = Field(description="Its id.")
+    began_s: float = Field(description="Seconds since 1970.", ge=0)
+    method: str = Field(description="Its method.")
+    route: str = Field(description="Pattern of its path.")
+    model: str | None = Field(description="The model it asked for.")
+    backend: str | None = Field(description="Who answered, or was asked last.")
+    status: int | None = Field(description="Status of its answer; null while it runs.")
+    error: str | None = Field(description="Kind of its error.")
+    duration_s: float = Field(description="How long it took, or has taken so far.", ge=0)
+    first_chunk_s: float | None = Field(description="Seconds to its first chunk.")
+    output_tokens: int | None = Field(description="Tokens of its answer.")
+    attempts: int = Field(description="How often a backend was asked.", ge=0)
+
+
 class StatusSnapshot(BaseModel):
     """The data of an event `snapshot` of the status page; `history` before it has a list of points."""
 
     at_s: float = Field(description="Seconds since 1970.", ge=0)
     version: str = Field(description="The gateway's version.")
     uptime_s: float = Field(description="Seconds since the start.", ge=0)
-    worker: dict[str, int] | None = Field(description="Which of how many workers this is; null without.")
+    worker: WorkerPlace | None = Field(description="Which of how many workers this is; null without.")
     status: str = Field(description="Health of all backends.")
     metrics: bool = Field(description="Whether there are numbers.")
-    point: dict[str, Any] | None = Field(description="The newest point of the plots.")
-    backends: list[dict[str, Any]] = Field(description="What is known of each backend.")
-    recent: list[dict[str, Any]] = Field(description="The latest requests, the newest first.")
+    point: PlotPoint | None = Field(description="The newest point of the plots.")
+    backends: list[WatchedBackend] = Field(description="What is known of each backend.")
+    recent: list[RecentRequest] = Field(description="The latest requests, the newest first.")

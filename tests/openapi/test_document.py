@@ -88,10 +88,22 @@ def test_every_field_has_a_meaning() -> None:
     without = [
         f"{name}.{field}"
         for name, schema in document()["components"]["schemas"].items()
-        for field, said in schema.get("properties", {}).items()
+        for part in parts(schema)
+        for field, said in part.get("properties", {}).items()
         if not said.get("description")
     ]
     assert without == []
+
+
+def test_what_clients_and_backends_send_inside_is_told_too() -> None:
+    schemas = document()["components"]["schemas"]
+    request = schemas["ChatCompletionRequest"]["properties"]
+    assert set(request["tools"]["items"]["properties"]) == {"type", "function"}
+    kinds = schemas["ChatMessage"]["properties"]["content"]["anyOf"]
+    (told,) = (kind["items"]["properties"] for kind in kinds if kind["type"] == "array")
+    assert set(told) == {"type", "text", "image_url", "input_audio"}
+    assert set(schemas["CompletionToolCall"]["properties"]) == {"index", "id", "type", "function"}
+    assert schemas["StatusSnapshot"]["properties"]["recent"]["items"]["$ref"].endswith("/RecentRequest")
 
 
 def test_every_field_of_a_request_has_a_default_or_says_what_happens_without_it() -> None:
