@@ -64,8 +64,15 @@ def test_every_word_of_a_document_is_in_a_dictionary_or_listed() -> None:
 def test_blocks_of_javascript_can_be_read() -> None:
     for document in documents():
         for block in blocks(document):
-            if block.language in ("js", "javascript", "mjs"):
+            if block.language == "js":
                 judge("node", "--input-type=module", "--check", said=block.text)
+
+
+def test_blocks_of_image_files_can_be_built() -> None:
+    for document in documents():
+        for block in blocks(document):
+            if block.language == "dockerfile":
+                judge("hadolint", "--failure-threshold", "error", "-", said=block.text)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").rglob("*.mjs")), ids=lambda path: path.name)
