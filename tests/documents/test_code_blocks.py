@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from gateway.backends_file import read_backends_file
 from tests.documents.files import Block, blocks, documents, named
 
 BLOCKS = [block for document in documents() for block in blocks(document)]
@@ -98,3 +99,19 @@ def test_every_block_says_what_it_is() -> None:
 )
 def test_a_block_of_code_can_be_read(block: Block) -> None:
     READERS[block.language](block.text)
+
+
+BACKENDS_FILES = [block for block in BLOCKS if block.language == "yaml" and block.text.startswith("backends:")]
+
+
+@pytest.mark.parametrize("block", BACKENDS_FILES, ids=lambda block: block.place)
+def test_a_backends_file_that_is_shown_is_read_without_a_warning(block: Block, tmp_path: Path) -> None:
+    file = tmp_path / "backends.yaml"
+    file.write_text(block.text)
+    fleet, warnings = read_backends_file(file, dict.fromkeys(re.findall(r"\$\{(\w+)", block.text), "any"))
+    assert fleet.backends
+    assert warnings == []
+
+
+def test_backends_files_are_shown() -> None:
+    assert len(BACKENDS_FILES) > 10
