@@ -293,7 +293,7 @@ OPERATIONS: Operations = {
         PAGES,
         "Describe all routes, in YAML",
         "The same document.",
-        _document("application/yaml", {"beginning": "openapi: 3.1.1\n"}, {"type": "object"}),
+        _document("application/yaml", {"beginning": {"openapi": "3.1.1"}}, {"type": "object"}),
     ),
     ("GET", "/docs"): Operation(
         "try_reference",
