@@ -170,6 +170,14 @@ REFUSALS: Mapping[str, Refusal] = {
         "The backend was silent for too long.",
         UpstreamTimeoutError("the backend did not begin to answer within 60 s", clock="first_token"),
     ),
+    "backend_forbids": _refusal(
+        "The backend forbids it: its words, keys masked.",
+        UpstreamStatusError(403, "this key has no access to models"),
+    ),
+    "backend_limits": _refusal(
+        "The backend had enough for now: its words, and its `Retry-After`.",
+        UpstreamStatusError(429, "rate limit of the backend reached"),
+    ),
     "backend_refusal": Refusal(
         "A backend's own error: its status and its words, keys masked.",
         UpstreamStatusError(422, "temperature must be at most 2", param="temperature"),
@@ -179,7 +187,7 @@ REFUSALS: Mapping[str, Refusal] = {
 
 BODY = ("broken", "too_large", "media", "coding")
 """Of routes that read a body."""
-LISTING = ("unreachable", "bad_answer", "silent", "backend_refusal")
+LISTING = ("unreachable", "bad_answer", "silent", "backend_forbids", "backend_limits", "backend_refusal")
 """Of routes for which a backend may have to be asked."""
 INFERENCE = (*BODY, "unknown_model", "model_not_allowed", "rate", "busy", *LISTING)
 """Of routes that ask a model."""

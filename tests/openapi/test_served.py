@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 import yaml
-from aiohttp import FormData
+from aiohttp import FormData, web
+from aiohttp.test_utils import TestServer
 
 from gateway.cli import EXIT_UNREAD
 from gateway.demo import run_demo
@@ -190,12 +191,15 @@ async def keyed(start: StartGateway) -> Gateway:
     return await start(API_KEYS=API_KEY, ADMIN_KEY="admin-secret-1")
 
 
-def check(operation: Described, reply: Reply) -> None:
-    """Fail where an answer is not as documented."""
+def check(operation: Described, reply: Reply, *, of_backend: bool = False) -> None:
+    """Fail where an answer is not as documented. A status `of_backend` may be any where `default` is told of."""
     responses = operation.said["responses"]
     about = f"{operation.name} answers {reply.status}: {reply.body[:300]!r}"
-    assert str(reply.status) in responses, about
-    said = resolved(responses[str(reply.status)])
+    status = str(reply.status)
+    if of_backend and status not in responses:
+        status = "default"
+    assert status in responses, about
+    said = resolved(responses[status])
     media = reply.headers.get("Content-Type", "").partition(";")[0]
     if not reply.body:
         return
@@ -304,6 +308,23 @@ async def test_what_is_refused_without_a_key_is_documented(keyed: Gateway) -> No
         reply = await keyed.ask(path, method=operation.method)
         assert (reply.status == 401) == bool(operation.said["security"]), operation.name
         check(operation, reply)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 418, 422, 429, 500, 503])
+async def test_what_a_backend_refuses_is_documented(status: int) -> None:
+    async def refuse(_request: web.Request) -> web.Response:
+        return web.json_response({"error": {"message": "no", "type": "x", "code": "y"}}, status=status)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", refuse)
+    async with TestServer(app) as backend:
+        settings = {"ADMIN_KEY": "admin-secret-1", "MAX_RETRIES": "0"}
+        async with running_gateway(str(backend.make_url("/v1")), settings) as gateway:
+            for operation in operations():
+                if "default" in operation.said["responses"]:
+                    path = operation.path.replace("{model}", "m")
+                    for body in bodies(operation)[:1] or [None]:
+                        check(operation, await gateway.ask(path, body, method=operation.method), of_backend=True)
 
 
 async def test_an_error_is_worded_as_documented(demo: Gateway) -> None:
