@@ -75,7 +75,7 @@ class AdminHandler:
         """Log from another level on, until the next change or start. Raises RequestError for a word that is none."""
         try:
             level = msgspec.json.decode(await read_body(request), type=LevelRequest).level
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             words = 'one of DEBUG, INFO, WARNING, ERROR, CRITICAL, as in {"level": "DEBUG"}'
             raise RequestError(f"level must be {words}", param="level") from None
         answers = await self._all(LEVEL, level)

@@ -70,7 +70,9 @@ async def test_the_level_of_the_log_is_changed(aiohttp_client: AiohttpClient) ->
         assert current_level() == "ERROR"
 
 
-@pytest.mark.parametrize("body", [b"", b"DEBUG", b'{"level": "LOUD"}', b'{"level": 10}', b"[]", b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b'{"other":' + b"[" * 5_000, b"", b"DEBUG", b'{"level": "LOUD"}', b'{"level": 10}', b"[]", b"\xff"]
+)
 async def test_a_level_that_is_none_is_refused(aiohttp_client: AiohttpClient, body: bytes) -> None:
     with captured_logging("INFO"):
         client = await aiohttp_client(application(Recent()))
