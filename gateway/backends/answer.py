@@ -66,7 +66,8 @@ class Answer:
         self._first: list[Event] | None = None
         self._most_bytes: int | None = None
         self._clean = clean
-        self._seen = (0, False)
+        self._seen = 0
+        self._seen_finished = False
         self.failure: ProxyException | None = None
         """What broke the answer; None while nothing did."""
         self._over = False
@@ -182,7 +183,7 @@ class Answer:
                 return self._ended([Failure(TranslationError("the backend sent more than can be held back"))])
             if events:
                 return events
-            if self._told() != self._seen:
+            if self._has_told():
                 self._go_on()
         return None
 
@@ -193,15 +194,15 @@ class Answer:
         """
         if self._total_s is not None:
             return
-        told = self._told()
-        if told == self._seen:
+        reader = self.reader
+        if not self._has_told():
             self._watchdog.resume()
         else:
-            self._seen = told
-            self._watchdog.expect("idle", USAGE_WAIT_S if self.reader.finished else self._idle_s)
+            self._seen, self._seen_finished = reader.progress, reader.finished
+            self._watchdog.expect("idle", USAGE_WAIT_S if reader.finished else self._idle_s)
 
-    def _told(self) -> tuple[int, bool]:
-        return self.reader.progress, self.reader.finished
+    def _has_told(self) -> bool:
+        return self.reader.progress != self._seen or self.reader.finished is not self._seen_finished
 
     def _pause(self) -> None:
         if self._total_s is None:

@@ -54,10 +54,10 @@ async def read_arrived(content: aiohttp.StreamReader) -> bytes:
         return b""
     while not content._buffer and not content._eof:
         await content._wait("read_arrived")
-    pieces = content._buffer
-    if len(pieces) < 2 or content._buffer_offset:
+    if content._buffer_offset:
         return content._read_nowait(-1)
-    data = b"".join(pieces)
+    pieces = content._buffer
+    data = b"".join(pieces) if len(pieces) > 1 else pieces[0] if pieces else b""
     pieces.clear()
     content._size = 0
     content._cursor += len(data)

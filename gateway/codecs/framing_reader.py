@@ -18,6 +18,9 @@ from gateway.errors import ProxyException, TranslationError, UpstreamConnectionE
 from gateway.schemas.chunks import Chunk
 
 _MARKS = (b'"finish_reason":"', b'"finish_reason": "', b'"usage":{', b'"usage": {', b'"error', b"[DONE]")
+_ANY_MARK = re.compile(rb'"(?:finish_reason": ?"|usage": ?\{|error)|\[DONE\]|\r')
+"""All of them, and the line ends that want a closer look."""
+_SMALL_BYTES = 4096
 _EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _FINISH_REASON = re.compile(rb'"finish_reason"\s*:\s*"(\w+)"')
 """Any spelling of that mark: looked for once, in the last block of a stream that ends without [DONE]."""
@@ -95,6 +98,10 @@ class FramingReader:
             self._assembly = Assembly()
 
     def _feed_stream(self, data: bytes) -> list[Event]:
+        if self.progress and not self._held and self._assembly is None and _is_small_and_plain(data):
+            self._last = data
+            self.progress += data.count(b"\ndata:") + 1
+            return [Raw(data)]
         start = max(0, len(self._held) - 3)
         data = self._held + data if self._held else data
         end = _last_event_end(data, start)
@@ -256,6 +263,14 @@ def _are_json(events: bytes) -> bool:
     except msgspec.DecodeError:
         return False
     return True
+
+
+def _is_small_and_plain(data: bytes) -> bool:
+    """Tell whether `data` is a few whole events without a mark, as nearly every read of a live stream is.
+
+    One look of one expression, which costs a third of what sifting does; in a burst it would cost half as much again.
+    """
+    return len(data) <= _SMALL_BYTES and _ANY_MARK.search(data) is None and _are_json(data)
 
 
 def _marks(block: bytes, start: int) -> list[int]:

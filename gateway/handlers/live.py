@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 from multidict import CIMultiDict
 
 from gateway.backend_settings import DELIVERIES
@@ -45,6 +46,12 @@ def asked_delivery(request: web.Request) -> str | None:
     return word
 
 
+class _WithFirstByte(web.StreamResponse):
+    """An answer whose head goes out with its first byte, in one packet: it is only prepared when there is one."""
+
+    _send_headers_immediately = False
+
+
 class Outlet:
     """The one writer of a streamed answer. `beat` returns a heartbeat; `headers` are those of the answer.
 
@@ -63,6 +70,7 @@ class Outlet:
         self._output_ns = 0
         self._loop = asyncio.get_running_loop()
         self._response: web.StreamResponse | None = None
+        self._writer: AbstractStreamWriter | None = None
         self._written_s = self._loop.time()
         self._writing_since_s: float | None = None
         self._beating: asyncio.Task[None] | None = None
@@ -108,7 +116,11 @@ class Outlet:
         if self._beating is not None:
             await self._end_of_beat()
         self._writing_since_s = self._loop.time()
-        await self._send(data)
+        if self._writer is not None and data:
+            self._exchange.sent_bytes += len(data)
+            await self._writer.write(data)
+        else:
+            await self._send(data)
         self._note_written()
 
     def _note_written(self) -> None:
@@ -120,14 +132,13 @@ class Outlet:
         self._written_s = now_s
 
     async def _send(self, data: bytes) -> None:
-        response = self._response
-        if response is None:
-            response = web.StreamResponse(headers=self.headers)
-            await response.prepare(self._request)
+        if self._writer is None:
+            response = _WithFirstByte(headers=self.headers)
+            self._writer = await response.prepare(self._request)
             self._response = response
-        if data:
+        if data and self._writer is not None:
             self._exchange.sent_bytes += len(data)
-            await response.write(data)
+            await self._writer.write(data)
 
     async def _end_of_beat(self) -> None:
         beating, self._beating = self._beating, None
