@@ -49,5 +49,5 @@ def _decode_list(body: bytes) -> EmbeddingList:
     try:
         data = msgspec.convert(raw.get("data"), list[EmbeddingItem] | None, strict=False)
     except (msgspec.ValidationError, UnicodeEncodeError):  # half a surrogate pair is no text
-        raise TranslationError("the backend's embeddings are not lists of numbers") from None
+        raise TranslationError("the backend's embeddings are neither lists of numbers nor base64") from None
     return EmbeddingList(data=data)

@@ -2,7 +2,6 @@
 
 import math
 from array import array
-from base64 import b64decode
 from json.encoder import encode_basestring_ascii as quote
 from sys import byteorder
 from typing import Any
@@ -37,12 +36,12 @@ def embedding_body(vectors: list[Any], *, several: bool) -> bytes:
     return b'{"embedding":%b}' % first
 
 
-def read_vector(vector: list[float] | str) -> list[float]:
-    """Return a vector as floats. Raises TranslationError for broken base64."""
+def read_vector(vector: list[float] | bytes) -> list[float]:
+    """Return a vector as floats. Raises TranslationError for bytes that are no float32."""
     if isinstance(vector, list):
         return vector
     try:
-        values = array("f", b64decode(vector, validate=True))
+        values = array("f", vector)
     except ValueError:
         raise TranslationError("the backend sent an embedding that is not base64 of float32") from None
     if byteorder == "big":
@@ -57,7 +56,7 @@ def cut(vector: list[float], dimensions: int | None) -> list[float]:
 
 def normalised(vector: list[float]) -> list[float]:
     """Return the vector with an L2 norm of 1; zeros stay zeros, and what is 1 to float32's precision stays as it is."""
-    norm = math.sqrt(math.sumprod(vector, vector))
+    norm = math.hypot(*vector)
     if norm == 0 or abs(norm - 1) < 1e-6:
         return vector
     return [value / norm for value in vector]

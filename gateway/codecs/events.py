@@ -34,7 +34,7 @@ class ToolCall(msgspec.Struct, gc=False, frozen=True):
 
 
 class Vectors(msgspec.Struct, gc=False, frozen=True):
-    """Embeddings in input order, each as the backend sent it: floats, or base64 of little-endian float32."""
+    """Embeddings in input order, each as the backend sent it: floats, or the bytes of little-endian float32."""
 
     vectors: list[Any]
 

@@ -1,7 +1,5 @@
 """What a model that embeds is asked: its dimension, base64, and several texts at once."""
 
-import base64
-import binascii
 from dataclasses import dataclass
 
 from gateway.doctor.patient import Patient
@@ -48,10 +46,6 @@ class EmbeddingProbes:
 def _dimension(vector: object) -> int | None:
     if isinstance(vector, list):
         return len(vector) or None
-    if not isinstance(vector, str):
+    if not isinstance(vector, bytes):
         return None
-    try:
-        data = base64.b64decode(vector, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return len(data) // _FLOAT_BYTES if data and len(data) % _FLOAT_BYTES == 0 else None
+    return len(vector) // _FLOAT_BYTES if vector and len(vector) % _FLOAT_BYTES == 0 else None

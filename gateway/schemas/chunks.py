@@ -93,9 +93,9 @@ class Named(msgspec.Struct, gc=False):
 
 
 class EmbeddingItem(msgspec.Struct, gc=False):
-    """One vector: floats, or base64 of little-endian float32."""
+    """One vector: floats, or base64 of little-endian float32, which becomes its bytes."""
 
-    embedding: list[float] | str
+    embedding: list[float] | bytes
     index: int | None = None
 
 

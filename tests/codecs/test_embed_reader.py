@@ -1,6 +1,7 @@
 """Embeddings are read in the order of their inputs, as floats or base64."""
 
 import json
+import struct
 from typing import Any
 
 import pytest
@@ -26,8 +27,16 @@ def test_vectors_without_index_keep_their_order() -> None:
     assert read(EmbedReader(2), body)[0] == Vectors([[2.0], [1.0]])
 
 
-def test_base64_stays_as_it_is() -> None:
-    assert read(EmbedReader(1), answer((0, "AACAPw==")))[0] == Vectors(["AACAPw=="])
+def test_base64_becomes_its_bytes() -> None:
+    assert read(EmbedReader(1), answer((0, "AACAPw==")))[0] == Vectors([struct.pack("<f", 1.0)])
+    odd_index = b'{"data":[{"embedding":"AACAPw==","index":"0"}]}'
+    assert read(EmbedReader(1), odd_index)[0] == Vectors([struct.pack("<f", 1.0)])
+
+
+@pytest.mark.parametrize("broken", ["!", "AAA", "AACAPw", "AAC APw=", "AAAAAAA=A"])
+def test_base64_that_is_none_is_a_failure(broken: str) -> None:
+    message = failure(read(EmbedReader(1), answer((0, broken)))).message
+    assert message == "the backend's embeddings are neither lists of numbers nor base64"
 
 
 def test_odd_numbers_are_read_by_hand() -> None:
@@ -39,8 +48,8 @@ def test_odd_numbers_are_read_by_hand() -> None:
     [
         pytest.param(answer((0, [1.0])), "1 embeddings for 2 inputs", id="too few"),
         pytest.param(b"{}", "0 embeddings for 2 inputs", id="none"),
-        pytest.param(b'{"data":[{"embedding":"a"},{"x":1}]}', "not lists of numbers", id="wrong types"),
-        pytest.param(b'{"data":["\\ud800"]}', "not lists of numbers", id="half a character"),
+        pytest.param(b'{"data":[{"embedding":"a"},{"x":1}]}', "neither lists of numbers nor base64", id="wrong types"),
+        pytest.param(b'{"data":["\\ud800"]}', "neither lists of numbers nor base64", id="half a character"),
         pytest.param(b'{"error":{"message":"no room"}}', "no room", id="an error object"),
         pytest.param(b'{"error":"no room","data":7}', "no room", id="an error text beside wrong types"),
         pytest.param(b'{"data":[', "broken JSON", id="broken JSON"),

@@ -64,8 +64,11 @@ async def test_no_input_only_loads_the_model(backend: ScriptedBackend, gateway: 
         (embeddings([1.0]), "the backend answered with 1 embeddings for 2 inputs"),
         ({"data": []}, "the backend answered with 0 embeddings for 2 inputs"),
         ({}, "the backend answered with 0 embeddings for 2 inputs"),
-        ({"data": "x"}, "the backend's embeddings are not lists of numbers"),
-        ({"data": [{"embedding": ["a"]}, {"embedding": [1]}]}, "the backend's embeddings are not lists of numbers"),
+        ({"data": "x"}, "the backend's embeddings are neither lists of numbers nor base64"),
+        (
+            {"data": [{"embedding": ["a"]}, {"embedding": [1]}]},
+            "the backend's embeddings are neither lists of numbers nor base64",
+        ),
     ],
 )
 async def test_an_answer_that_does_not_fit_is_a_502(
