@@ -136,6 +136,7 @@ coverage: test ## the same with branches followed, slower, and what is left out 
 
 test-all: $(DEV_STAMP) ## the slow tests, which `make test` leaves out; names the programs it misses (at most 15 minutes)
 	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q -rs -m "slow and not deploy and not backends"
+	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q --no-summary tests/conformance --set WORKERS=2
 	@$(CLEAN_ENVIRONMENT); $(PY) -m tests.faults
 
 test-backends: $(DEV_STAMP) ## the gateway before real servers, large ones too, and n8n before it; names those that cannot be had
@@ -164,8 +165,8 @@ docs-check: ## documents and docstrings: complete, true, spelled right; ARGS=--e
 	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q -rs $(DOCS) tests/deploy/test_documents.py
 	@$(PY) -m tests.documents $(ARGS)
 
-conformance: $(DEV_STAMP) ## hold the gateway to Ollama's contract, row by row, with the count by section
-	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q tests/conformance
+conformance: $(DEV_STAMP) ## hold the gateway to Ollama's contract, row by row, counted; ARGS="--set WORKERS=2" for two
+	@$(CLEAN_ENVIRONMENT); $(PY) -m pytest -q tests/conformance $(ARGS)
 
 faults: $(DEV_STAMP) ## break backends and clients in 27 ways; with a scorecard; ARGS="--profile full" takes real times
 	@$(CLEAN_ENVIRONMENT); $(PY) -m tests.faults $(ARGS)

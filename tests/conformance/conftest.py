@@ -12,11 +12,18 @@ from tests.conformance.servers import Servers
 _PASSED = pytest.StashKey[Counter[str]]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take settings for all gateways: the contract holds whatever they are started with."""
+    parser.addoption("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the gateways")
+
+
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+def servers(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Servers]:
     """The processes, started as they are needed and ended together."""
+    # Asked for by those who run these tests alone: the option is not known to others.
+    settings = dict(setting.split("=", 1) for setting in pytestconfig.getoption("--set", default=None) or ())
     with ExitStack() as stack:
-        yield Servers(tmp_path_factory.mktemp("conformance"), stack)
+        yield Servers(tmp_path_factory.mktemp("conformance"), stack, settings)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The processes the cases ask, each started when the first case wants it."""
 
 import json
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -27,9 +28,10 @@ LISTED_ORIGINS = "https://listed.example,https://*.wild.example"
 
 
 class Servers:
-    """Gateways by name, and the recorder behind two of them."""
+    """Gateways by name, all of them with `settings` beside their own, and the recorder behind two of them."""
 
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
+    def __init__(self, folder: Path, stack: ExitStack, settings: Mapping[str, str]) -> None:
+        self._settings = settings
         self._folder = folder
         self._stack = stack
         self._urls: dict[Server, str] = {}
@@ -47,7 +49,8 @@ class Servers:
         folder.mkdir(exist_ok=True)
         backend = self._demo_url() if server in ("demo", "strict") else self.recorder.url
         arguments, settings = self._setting(server, folder)
-        program = processes.gateway(folder, *arguments, OPENAI_API_BASE_URL=backend, MAX_RETRIES="0", **settings)
+        settings = {"OPENAI_API_BASE_URL": backend, "MAX_RETRIES": "0", **settings, **self._settings}
+        program = processes.gateway(folder, *arguments, **settings)
         return self._stack.enter_context(program).url.replace("0.0.0.0", "127.0.0.1")
 
     def _setting(self, server: Server, folder: Path) -> tuple[list[str], dict[str, str]]:
