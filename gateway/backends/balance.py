@@ -1,15 +1,16 @@
 """Balancer: in which order the places that can answer are asked."""
 
 import math
-import random
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from itertools import groupby
 from operator import itemgetter
 from time import monotonic
+from typing import NamedTuple
 
 from gateway.backends.backend import Backend
 from gateway.backends.breaker import Breakers
+from gateway.backends.turns import Turns
 from gateway.codecs.contract import Target
 
 REST_S = 0.5
@@ -23,14 +24,26 @@ _LEAST_LATENCY_S = 0.02
 _CLEARLY = 2.0
 """How much lighter a place must be loaded to be preferred to the one whose turn it is."""
 _MAX_GROUPS = 1024
+_FEW = 16
+"""So many equals are sorted by load for the case that the first one fails; of more, a random one is next."""
+
+
+class Rests:
+    """Until when any backend rests at all: most of the time none does, and nobody has to be asked."""
+
+    __slots__ = ("until_s",)
+
+    def __init__(self) -> None:
+        self.until_s = 0.0
 
 
 class Load:
     """What a backend's last answers tell: its smoothed time to the first output, and whether it should rest."""
 
-    __slots__ = ("failures", "latency_s", "rest_until_s")
+    __slots__ = ("_rests", "failures", "latency_s", "rest_until_s")
 
-    def __init__(self) -> None:
+    def __init__(self, rests: Rests) -> None:
+        self._rests = rests
         self.failures = 0
         self.latency_s = 0.0
         self.rest_until_s = 0.0
@@ -54,33 +67,57 @@ class Load:
         if asked_s is not None:
             rest_s = min(asked_s, LONGEST_ASKED_REST_S)
         self.rest_until_s = max(self.rest_until_s, now_s + rest_s)
+        self._rests.until_s = max(self._rests.until_s, self.rest_until_s)
+
+
+class Group(NamedTuple):
+    """Equals, none of which comes before another by what is configured, with their backends."""
+
+    targets: list[Target]
+    backends: list[Backend]
+    turns: Turns
+
+
+class Plan(NamedTuple):
+    """What is configured of the order of some candidates: worked out once, for as long as they are the same."""
+
+    candidates: Sequence[Target]
+    able: list[Target]
+    groups: list[Group]
+    bounded: bool
 
 
 class Balancer:
     """Orders candidates: what was asked for before fallbacks, the able before the resting, then tier and priority.
 
-    Among equals the turn goes round by weight; another place is preferred where it is clearly less loaded (requests in
-    flight by weight, times latency): the power of two choices, the first of which keeps the shares exact. Those whose
-    `breakers` are open are left out, half of the candidates at most.
+    Among equals the turn goes round by weight (`Turns`); another place is preferred where it is clearly less loaded
+    (requests in flight by weight, times latency): the power of two choices, the first of which keeps the shares exact.
+    Those whose `breakers` are open are left out, half of the candidates at most.
+
+    What is configured is worked out once for each tuple of candidates. While nobody rests, is full or is left out, the
+    order costs the same for a hundred places as for two.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic, breakers: Breakers | None = None) -> None:
         self._clock = clock
         self.breakers = breakers if breakers is not None else Breakers(clock)
+        self._rests = Rests()
         self._loads: dict[str, Load] = {}
-        self._turns: dict[tuple[str, ...], list[float]] = {}
+        self._turns: dict[tuple[str, ...], Turns] = {}
+        self._plans: dict[int, Plan] = {}
 
     def load(self, backend: str) -> Load:
         """Return what is known of a backend's load."""
         load = self._loads.get(backend)
         if load is None:
-            load = self._loads[backend] = Load()
+            load = self._loads[backend] = Load(self._rests)
         return load
 
     def forget(self, kept: set[str]) -> None:
         """Forget all backends but these."""
         self._loads = {name: load for name, load in self._loads.items() if name in kept}
         self._turns.clear()
+        self._plans.clear()
         self.breakers.keep(kept)
 
     def order(
@@ -90,27 +127,64 @@ class Balancer:
 
         `conversation` gives the key to stick to.
         """
-        able = [target for target in candidates if target.backend in backends]
-        if len(able) < 2:
-            return able, []
+        if len(candidates) == 1 and candidates[0].backend in backends:
+            return list(candidates), []
+        plan = self._plan(candidates, backends)
+        if len(plan.able) < 2:
+            return plan.able, []
         now_s = self._clock()
-        ejected = self._ejected(able)
+        if not plan.bounded and now_s >= self._rests.until_s and self.breakers.all_closed:
+            return self._one_by_one(plan.groups, backends, conversation), []
+        ejected = self._ejected(plan.able)
+        groups = self._groups(plan.able, backends, lambda target: self._rank(target, backends, now_s), ejected)
+        return self._one_by_one(groups, backends, conversation), ejected
 
-        def rank(target: Target) -> tuple[int, bool, int, int]:
-            backend = backends[target.backend]
-            away = self.load(target.backend).rest_until_s > now_s or backend.gate.full
-            return target.fallback, away, target.tier, backend.settings.priority
+    def _plan(self, candidates: Sequence[Target], backends: Mapping[str, Backend]) -> Plan:
+        plan = self._plans.get(id(candidates))
+        if plan is not None and plan.candidates is candidates:
+            return plan
+        able = [target for target in candidates if target.backend in backends]
+        groups = self._groups(able, backends, lambda target: _configured(target, backends))
+        plan = Plan(candidates, able, groups, any(backends[target.backend].gate.bounded for target in able))
+        if isinstance(candidates, tuple):  # those of the catalog, which keeps them; a list is made for one request
+            if len(self._plans) >= _MAX_GROUPS:
+                self._plans.clear()
+            self._plans[id(candidates)] = plan
+        return plan
 
-        ordered: list[Target] = []
+    def _rank(self, target: Target, backends: Mapping[str, Backend], now_s: float) -> tuple[int, bool, int, int]:
+        away = self.load(target.backend).rest_until_s > now_s or backends[target.backend].gate.full
+        fallback, _, tier, priority = _configured(target, backends)
+        return fallback, away, tier, priority
+
+    def _groups(
+        self,
+        able: list[Target],
+        backends: Mapping[str, Backend],
+        rank: Callable[[Target], tuple[int, bool, int, int]],
+        ejected: Sequence[Target] = (),
+    ) -> list[Group]:
+        """Return equals in the order of their ranks."""
         ranked = [(rank(target), target) for target in able if not ejected or target not in ejected]
         ranked.sort(key=itemgetter(0))
+        groups: list[Group] = []
         for _, equals in groupby(ranked, itemgetter(0)):
-            group = [target for _, target in equals]
-            if len(group) > 1:
-                key = conversation() if group[0].sticky else ""
-                group = _by_conversation(group, backends, key) if key else self._in_turn(group, backends)
-            ordered += group
-        return ordered, ejected
+            targets = [target for _, target in equals]
+            theirs = [backends[target.backend] for target in targets]
+            groups.append(Group(targets, theirs, self._turns_of(theirs)))
+        return groups
+
+    def _one_by_one(
+        self, groups: list[Group], backends: Mapping[str, Backend], conversation: Callable[[], str]
+    ) -> list[Target]:
+        ordered: list[Target] = []
+        for group in groups:
+            if len(group.targets) == 1:
+                ordered += group.targets
+                continue
+            key = conversation() if group.targets[0].sticky else ""
+            ordered += _by_conversation(group.targets, backends, key) if key else self._in_turn(group)
+        return ordered
 
     def _ejected(self, able: list[Target]) -> list[Target]:
         """Return the targets whose breakers are open, half of all at most: those stay that can be probed first."""
@@ -120,35 +194,38 @@ class Balancer:
             del found[len(able) // 2 :]
         return found
 
-    def _in_turn(self, group: list[Target], backends: Mapping[str, Backend]) -> list[Target]:
-        """Return equals with the one chosen now first, then by load."""
-        weights = [backends[target.backend].settings.weight for target in group]
-        turns = self._turns_of(group)
-        total = sum(weights)
-        for at, weight in enumerate(weights):
-            turns[at] = min(turns[at] + weight, 2.0 * total)
-        burdens = [self._burden(backends[target.backend]) for target in group]
-        chosen = max(range(len(group)), key=turns.__getitem__)
-        others = [at for at in range(len(group)) if at != chosen]
-        other = random.choices(others, [weights[at] for at in others])[0]  # noqa: S311 - it spreads load: to guess it gains nothing # nosec B311
-        if burdens[other] * _CLEARLY < burdens[chosen]:
-            chosen = other
-        turns[chosen] = max(turns[chosen] - total, -2.0 * total)
-        rest = sorted((at for at in range(len(group)) if at != chosen), key=burdens.__getitem__)
-        return [group[at] for at in (chosen, *rest)]
+    def _in_turn(self, group: Group) -> list[Target]:
+        """Return equals with the one chosen now first, then by load where they are few."""
+        targets, theirs, turns = group
+        chosen = turns.next()
+        other = turns.other(chosen)
+        if self._burden(theirs[other]) * _CLEARLY < self._burden(theirs[chosen]):
+            chosen, other = other, chosen
+        turns.take(chosen)
+        if len(targets) > _FEW:
+            rest_of_many = targets[other:] + targets[:other]
+            del rest_of_many[(chosen - other) % len(targets)]
+            return [targets[chosen], *rest_of_many]
+        burdens = [self._burden(backend) for backend in theirs]
+        rest = sorted((at for at in range(len(targets)) if at != chosen), key=burdens.__getitem__)
+        return [targets[at] for at in (chosen, *rest)]
 
-    def _turns_of(self, group: list[Target]) -> list[float]:
-        names = tuple(target.backend for target in group)
+    def _turns_of(self, group: list[Backend]) -> Turns:
+        names = tuple(backend.name for backend in group)
         turns = self._turns.get(names)
         if turns is None:
             if len(self._turns) >= _MAX_GROUPS:
                 self._turns.clear()
-            turns = self._turns[names] = [0.0] * len(group)
+            turns = self._turns[names] = Turns([backend.settings.weight for backend in group])
         return turns
 
     def _burden(self, backend: Backend) -> float:
         latency_s = max(_LEAST_LATENCY_S, self.load(backend.name).latency_s)
         return backend.gate.in_flight * latency_s / backend.settings.weight
+
+
+def _configured(target: Target, backends: Mapping[str, Backend]) -> tuple[int, bool, int, int]:
+    return target.fallback, False, target.tier, backends[target.backend].settings.priority
 
 
 def _by_conversation(group: list[Target], backends: Mapping[str, Backend], key: str) -> list[Target]:

@@ -118,6 +118,12 @@ class Breakers:
         self._clock = clock
         self._on_change = on_change
         self._breakers: OrderedDict[tuple[str, str], Breaker] = OrderedDict()
+        self._not_closed: set[tuple[str, str]] = set()
+
+    @property
+    def all_closed(self) -> bool:
+        """Whether nobody is to be spared."""
+        return not self._not_closed
 
     def blocks(self, backend: str, model: str) -> bool:
         """Tell whether a request should rather go elsewhere."""
@@ -146,6 +152,7 @@ class Breakers:
     def began(self, backend: str, model: str) -> None:
         """Note that an answer began well."""
         if self._breakers and (breaker := self._breakers.get((backend, model))) is not None and breaker.began():
+            self._not_closed.discard((backend, model))
             self._tell(backend, model, breaker)
 
     def succeeded(self, backend: str, model: str) -> None:
@@ -160,9 +167,10 @@ class Breakers:
         if breaker is None:
             breaker = self._breakers[key] = Breaker()
             if len(self._breakers) > MAX_BREAKERS:
-                self._breakers.popitem(last=False)
+                self._not_closed.discard(self._breakers.popitem(last=False)[0])
         self._breakers.move_to_end(key)
         if breaker.failed(self._clock(), probe):
+            self._not_closed.add(key)
             self._tell(backend, model, breaker)
 
     def recovered(self, backend: str) -> None:
@@ -183,6 +191,7 @@ class Breakers:
         """Forget the breakers of all backends but these."""
         for key in [key for key in self._breakers if key[0] not in backends]:
             del self._breakers[key]
+            self._not_closed.discard(key)
 
     def _tell(self, backend: str, model: str, breaker: Breaker) -> None:
         left_s = max(0.0, breaker.open_until_s - self._clock())

@@ -26,6 +26,11 @@ class Gate:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @property
+    def bounded(self) -> bool:
+        """Whether there is anything to wait for at all."""
+        return self._concurrency is not None or bool(self._per_s)
+
+    @property
     def full(self) -> bool:
         """Whether a request would have to wait now."""
         return (self._concurrency is not None and self.in_flight >= self._concurrency) or self._token_wait_s() > 0

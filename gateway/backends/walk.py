@@ -39,8 +39,11 @@ class Walk:
         last: Sequence[Target] = (),
         may_repeat: Callable[[Target], bool] = lambda _: True,
     ) -> None:
-        self._first = deque(target for target in targets if not target.fallback)
-        self._fallbacks = deque(target for target in targets if target.fallback)
+        if targets and targets[-1].fallback:
+            self._first = deque(target for target in targets if not target.fallback)
+            self._fallbacks = deque(target for target in targets if target.fallback)
+        else:  # fallbacks come last
+            self._first, self._fallbacks = deque(targets), deque()
         self._last = deque(last)
         self._again: deque[tuple[Target, ProxyException]] = deque()
         self._failures: dict[str, int] = {}

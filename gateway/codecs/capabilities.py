@@ -79,7 +79,9 @@ def able(targets: Sequence[Target], question: Question) -> Sequence[Target]:
     if "embedding" in needs:
         same = {target.model for target in targets if not target.fallback}
         targets = [target for target in targets if not target.fallback or target.model in same]
-    return [target for target in targets if needs.isdisjoint(target.denied)] or targets
+    found = [target for target in targets if needs.isdisjoint(target.denied)]
+    # The same ones as they came: what is known of their order is known of that very tuple.
+    return found if 0 < len(found) < len(targets) else targets
 
 
 def stated(entry: dict[str, Any]) -> dict[str, bool]:

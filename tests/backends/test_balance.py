@@ -143,3 +143,49 @@ def test_a_conversation_stays_with_one_place_and_only_its_own_move_when_it_goes(
 
 def test_a_backend_that_is_gone_is_not_asked() -> None:
     assert order(Balancer(), targets("gone", "a"), fleet(backend("a"))) == ["a"]
+
+
+def test_many_equals_follow_the_chosen_one_from_a_random_one_on_each_once() -> None:
+    names = [f"b{at:02}" for at in range(40)]
+    backends = fleet(*map(backend, names))
+    found = tuple(targets(*names))
+    balancer = Balancer()
+    orders = [
+        [target.backend for target in balancer.order(found, backends, lambda: "")[0]] for _ in range(10 * len(names))
+    ]
+    assert all(sorted(each) == names for each in orders)
+    assert Counter(each[0] for each in orders) == dict.fromkeys(names, 10)
+    assert len({each[1] for each in orders}) > len(names) / 2, "those of one that fails go to many"
+
+
+def test_what_is_known_of_candidates_ends_with_the_backends_they_were_known_of() -> None:
+    balancer, found = Balancer(), tuple(targets("a", "b"))
+    before = fleet(backend("a"), backend("b", priority=2))
+    assert [target.backend for target in balancer.order(found, before, lambda: "")[0]] == ["a", "b"]
+    after = fleet(backend("a", priority=3), backend("b", priority=2))
+    balancer.forget({"a", "b"})
+    assert [target.backend for target in balancer.order(found, after, lambda: "")[0]] == ["b", "a"]
+
+
+def test_a_place_that_is_left_out_comes_back_when_its_breaker_closes() -> None:
+    balancer, found = Balancer(), tuple(targets("a", "b", "c"))
+    backends = fleet(backend("a"), backend("b"), backend("c"))
+    assert balancer.breakers.all_closed
+    for _ in range(5):
+        balancer.breakers.failed("a", "m")
+    ordered, ejected = balancer.order(found, backends, lambda: "")
+    assert ({target.backend for target in ordered}, [target.backend for target in ejected]) == ({"b", "c"}, ["a"])
+    balancer.breakers.recovered("a")
+    balancer.breakers.asked("a", "m", 1.0)
+    balancer.breakers.began("a", "m")
+    assert balancer.breakers.all_closed
+    assert len(balancer.order(found, backends, lambda: "")[0]) == 3
+
+
+def test_a_breaker_that_is_forgotten_spares_nobody() -> None:
+    balancer = Balancer()
+    for _ in range(5):
+        balancer.breakers.failed("a", "m")
+    assert not balancer.breakers.all_closed
+    balancer.forget({"b"})
+    assert balancer.breakers.all_closed
