@@ -87,6 +87,7 @@ class Exchange:
     client_key: str | None = field(default=None, repr=False)
     """The key the client presented, for passing on; never logged."""
     body_limit_bytes: int = 0
+    body_read: bool = False
     info: "RouteInfo | None" = field(default=None, repr=False)
     """What is known of its route; None for one that is not in the table."""
     authenticated: bool = False

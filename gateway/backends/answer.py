@@ -37,6 +37,10 @@ CANCELLED = "cancelled"
 """How an attempt ended whose client left, or that the end of the process cut short."""
 
 
+_LAST = Finish, Failure
+"""After one of them nothing follows. A tuple: a union would be made anew each time."""
+
+
 class Answer:
     """The events of one answer to `encoded`, a batch a read. Nothing of it was shown before `begin` returned."""
 
@@ -105,7 +109,7 @@ class Answer:
         self._pause()
 
     def _may_show(self, last: Event, delivery: str, shown: bool) -> bool:
-        if isinstance(last, Finish | Failure):
+        if isinstance(last, _LAST):
             return True
         if delivery == "guarded":
             return self.reader.progress >= self._guarded_tokens
@@ -245,9 +249,10 @@ class Answer:
 def _shows(events: list[Event]) -> bool:
     """Tell whether a batch holds output, or the end of an answer without any."""
     for event in events:
-        if isinstance(event, Finish | Failure) or (not isinstance(event, Usage | Raw)):
-            return True
-        if isinstance(event, Raw) and event.content:
+        if isinstance(event, Raw):
+            if event.content:
+                return True
+        elif not isinstance(event, Usage):
             return True
     return False
 

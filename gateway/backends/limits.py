@@ -35,10 +35,16 @@ class Gate:
         """Whether a request would have to wait now."""
         return (self._concurrency is not None and self.in_flight >= self._concurrency) or self._token_wait_s() > 0
 
+    def enter_unbounded(self) -> bool:
+        """Count a request in where there is nothing to wait for; else return False, and `enter` is to be awaited."""
+        if self.bounded:
+            return False
+        self.in_flight += 1
+        return True
+
     async def enter(self, longest_s: float) -> None:
         """Count a request in, when it may go. Raises OverloadedError or RateLimitedError after `longest_s`."""
-        if self._concurrency is None and not self._per_s:
-            self.in_flight += 1
+        if self.enter_unbounded():
             return
         await self._enter_bounded(longest_s)
 

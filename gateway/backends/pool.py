@@ -152,7 +152,8 @@ class Pool:
         gate = backend.gate
         longest_s = clocks.first_token_s
         exchange.probe = 0
-        await waiting(exchange, gate.enter(0.0 if walk.has_others else longest_s))
+        if not gate.enter_unbounded():
+            await waiting(exchange, gate.enter(0.0 if walk.has_others else longest_s))
         try:
             exchange.backend, exchange.backend_model = target.backend, target.model
             exchange.probe = self.breakers.asked(target.backend, target.model, longest_s)
@@ -266,11 +267,16 @@ class Pool:
         headers = backend.headers(exchange.client_key, exchange.request_id)
         headers.update(encoded.headers)
         headers.update(exchange.trace_headers)
+        asked = wire.post(
+            backend.url(encoded.path),
+            headers,
+            encoded.body,
+            tls=backend.tls,
+            connecting=backend.timeout,
+            within_s=wait_s,
+        )
         try:
-            async with asyncio.timeout(wait_s):
-                url = backend.url(encoded.path)
-                asked = wire.post(url, headers, encoded.body, tls=backend.tls, connecting=backend.timeout)
-                return await waiting(exchange, asked)
+            return await waiting(exchange, asked)
         except TimeoutError as error:
             if isinstance(error, aiohttp.ClientError):
                 raise connection_error(error, backend.name) from None

@@ -1,10 +1,13 @@
 """The sessions to backends, and how bodies are read: as aiohttp does, but for what it repeats with every piece."""
 
 from functools import partial
+from time import monotonic
 from typing import Any, Final, TypedDict
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.connector import Connection
 
 from gateway.config import BackendConfig
 
@@ -40,6 +43,25 @@ class Connector(aiohttp.TCPConnector):
         super().__init__(**arguments)
         make: type[ResponseHandler] = _Reading
         self._factory = partial(make, loop=self._loop)
+
+    def kept(self, key: ConnectionKey) -> Connection | None:
+        """Return a connection that was kept, None where a new one is to be made: `connect` without its waiting."""
+        found = self._conns.get(key)
+        if found is None:
+            return None
+        now_s = monotonic()
+        while found:
+            protocol, since_s = found.popleft()
+            if protocol.is_connected() and (
+                self._keepalive_timeout is None or now_s - since_s <= self._keepalive_timeout
+            ):
+                if not found:
+                    del self._conns[key]
+                self._acquired.add(protocol)
+                return Connection(self, key, protocol, self._loop)
+            protocol.close()
+        del self._conns[key]
+        return None
 
 
 async def read_arrived(content: aiohttp.StreamReader) -> bytes:

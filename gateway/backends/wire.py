@@ -5,13 +5,13 @@ proxies, traces and uploads may need, and a backend is asked with none of them. 
 connection and the same parser reads the answer; the head is written with the body, at once.
 """
 
+import asyncio
 import ssl
 from io import BytesIO
 from typing import Any, Final
 
 import aiohttp
 from aiohttp import hdrs
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_writer import _serialize_headers
@@ -19,7 +19,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from gateway.backends.responses import Response
-from gateway.backends.sessions import READING
+from gateway.backends.sessions import READING, Connector
 
 _AT_ONCE_BYTES: Final = 64 * 1024
 _MOST_PLACES: Final = 1024
@@ -42,28 +42,33 @@ class Wire:
         *,
         tls: ssl.SSLContext | bool,
         connecting: aiohttp.ClientTimeout,
+        within_s: float,
     ) -> Response:
-        """Send `body`, return the answer once its head is there. Raises aiohttp.ClientError or ConnectionError.
+        """Send `body`, return the answer once its head is there. Redirects are answers like others.
 
-        Redirects are answers like others. `connecting` bounds how long a new connection takes.
+        Raises aiohttp.ClientError or ConnectionError, and TimeoutError where no head comes within `within_s`. What
+        `connecting` bounds is how long a new connection takes: aiohttp.ConnectionTimeoutError.
         """
         if len(body) > _AT_ONCE_BYTES:
             # Piece by piece, while the answer is awaited already: a backend may refuse it before it is all there.
             data = aiohttp.BytesIOPayload(BytesIO(body))
-            return await self._session.post(
-                url, data=data, headers=headers, allow_redirects=False, ssl=tls, timeout=connecting
-            )
+            async with asyncio.timeout(within_s):
+                return await self._session.post(
+                    url, data=data, headers=headers, allow_redirects=False, ssl=tls, timeout=connecting
+                )
+        loop = asyncio.get_running_loop()
+        due_s = loop.time() + within_s
+        place = self._place(url, tls)
         connector = self._session.connector
         if connector is None:
             raise aiohttp.ClientConnectionError("the session is closed")
-        place = self._place(url, tls)
-        try:
-            connection = await connector.connect(place, [], connecting)
-        except TimeoutError as error:
-            raise aiohttp.ConnectionTimeoutError("the connection was not made in time") from error
+        connection = connector.kept(place.connection_key) if isinstance(connector, Connector) else None
+        if connection is None:
+            async with asyncio.timeout_at(due_s):
+                connection = await _connected(connector, place, connecting)
         try:
             _send(connection, place.head(headers, len(body), closing=connector.force_close) + body)
-            return await _received(connection)
+            return await _received(connection, loop, due_s)
         except BaseException:
             connection.close()
             raise
@@ -143,18 +148,25 @@ def _send(connection: Connection, data: bytes) -> None:
     transport.write(data)
 
 
-async def _received(connection: Connection) -> _Received:
+async def _connected(connector: aiohttp.BaseConnector, place: _Place, connecting: aiohttp.ClientTimeout) -> Connection:
+    try:
+        return await connector.connect(place, [], connecting)
+    except TimeoutError as error:
+        raise aiohttp.ConnectionTimeoutError("the connection was not made in time") from error
+
+
+async def _received(connection: Connection, loop: asyncio.AbstractEventLoop, due_s: float) -> _Received:
+    """Return the answer, but for its body. One timer, which wakes the reading: no task has to be cancelled."""
     protocol = connection.protocol
     if protocol is None:
         raise aiohttp.ClientConnectionResetError("the connection was closed before the answer")
-    message, content = await _head(protocol)
-    while message.code < 200 and message.code != _SWITCHED:
-        message, content = await _head(protocol)
-    return _Received(connection, message.code, message.headers, content)
-
-
-async def _head(protocol: ResponseHandler) -> Any:
+    timer = loop.call_at(due_s, protocol.set_exception, TimeoutError("no answer in time"))
     try:
-        return await protocol.read()
+        message, content = await protocol.read()
+        while message.code < 200 and message.code != _SWITCHED:
+            message, content = await protocol.read()
     except HttpProcessingError as error:
         raise aiohttp.ClientPayloadError("the answer is broken HTTP") from error
+    finally:
+        timer.cancel()
+    return _Received(connection, message.code, message.headers, content)

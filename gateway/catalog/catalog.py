@@ -72,14 +72,19 @@ class Catalog:
             if kept.task is not None:
                 kept.task.cancel()  # whoever waits for it looks at what is there now
 
+    def resolved(self, name: str, client_key: str | None) -> tuple[Target, ...] | None:
+        """Return what `resolve` returns, where it needs to wait for nothing: as nearly always."""
+        return self._routes(self._look(client_key)).kept.get(name) if self._cache_ttl_s else None
+
     async def resolve(self, name: str, client_key: str | None) -> tuple[Target, ...]:
         """Return where a request for `name` can go, best first; nowhere when nobody serves it.
 
         Where no list can be read any name is taken for a model, and the backend decides.
         """
-        slot = self._look(client_key)
-        if self._cache_ttl_s and (targets := self._routes(slot).kept.get(name)) is not None:
+        targets = self.resolved(name, client_key)
+        if targets is not None:
             return targets
+        slot = self._look(client_key)
         routes, found = await self._find(name, slot, client_key)
         return routes.targets(name, found)
 

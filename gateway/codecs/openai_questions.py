@@ -42,8 +42,12 @@ class PassThroughQuestion:
         self._body = body
         self.model = request.model_name
         self._request = request
-        self.whole = isinstance(request, EmbeddingRequest) or not request.stream
-        options = None if isinstance(request, EmbeddingRequest) else request.stream_options
+        # One look: that of a class that is abstract, as pydantic's are, costs as much as the rest of this.
+        options = None
+        self.whole = True
+        if not isinstance(request, EmbeddingRequest):
+            self.whole = not request.stream
+            options = request.stream_options
         self._wants_usage = options is not None and bool(options.include_usage)
 
     @property

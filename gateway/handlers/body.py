@@ -26,11 +26,10 @@ async def read_body(request: web.Request) -> bytes:
     encoding that cannot be read, RequestError for a slow, cut or broken body. Never `request.read()`: its bound is the
     application's, and it keeps every chunk it was given before it looks.
     """
-    read_before: bytes | None = request.get(_BODY)
-    if read_before is not None:
-        return read_before
-    refuse_binary(request.content_type)
     exchange = request[EXCHANGE]
+    if exchange.body_read:
+        return request[_BODY]
+    refuse_binary(request.content_type)
     body = _arrived(request)
     if body is None:
         body = await waiting(exchange, in_time(_whole(request), request.app[BODY_TIMEOUT_S]))
@@ -38,6 +37,7 @@ async def read_body(request: web.Request) -> bytes:
     if exchange.wants_facts:
         exchange.facts = body_facts(body)
     request[_BODY] = body
+    exchange.body_read = True
     return body
 
 

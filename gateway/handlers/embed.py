@@ -54,8 +54,9 @@ class EmbedHandler:
         exchange = request[EXCHANGE]
         question = EmbedQuestion(read_request(self._schema, await read_body(request), charset=request.charset))
         exchange.model = question.model
-        resolved = self._catalog.resolve(question.model, exchange.client_key)
-        candidates: Sequence[Target] = await waiting(exchange, resolved)
+        candidates: Sequence[Target] | None = self._catalog.resolved(question.model, exchange.client_key)
+        if candidates is None:
+            candidates = await waiting(exchange, self._catalog.resolve(question.model, exchange.client_key))
         if not candidates:
             raise question.unknown_model()
         candidates = able(candidates, question)

@@ -46,8 +46,9 @@ class GenerationHandler:
         question = self._read_question(await read_parts(request))
         exchange.model = question.model
         exchange.stream = not question.whole
-        resolved = self._catalog.resolve(question.model, exchange.client_key)
-        candidates: Sequence[Target] = await waiting(exchange, resolved)
+        candidates: Sequence[Target] | None = self._catalog.resolved(question.model, exchange.client_key)
+        if candidates is None:
+            candidates = await waiting(exchange, self._catalog.resolve(question.model, exchange.client_key))
         if not candidates:
             raise question.unknown_model()
         candidates = able(candidates, question)

@@ -50,8 +50,9 @@ class PassThroughHandler:
         question = PassThroughQuestion(self._path, in_utf8(body, request.charset), asked)
         exchange.model = question.model
         exchange.stream = not question.whole
-        resolved = self._catalog.resolve(question.model, exchange.client_key)
-        candidates: Sequence[Target] = await waiting(exchange, resolved)
+        candidates: Sequence[Target] | None = self._catalog.resolved(question.model, exchange.client_key)
+        if candidates is None:
+            candidates = await waiting(exchange, self._catalog.resolve(question.model, exchange.client_key))
         if not candidates:
             raise question.unknown_model()
         candidates = able(candidates, question)

@@ -15,6 +15,7 @@ _LONGEST_ADDRESS = 64
 _PORT = re.compile(r":[0-9]*\Z")
 
 
+@lru_cache(maxsize=256)
 def without_port(host: str) -> str:
     """Return the name or address of a Host header, in lower case, IPv6 without brackets."""
     if host.startswith("["):

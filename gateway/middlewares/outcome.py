@@ -16,7 +16,7 @@ def answer_bytes(exchange: Exchange, response: web.StreamResponse | None) -> int
     if exchange.sent_bytes or not isinstance(response, web.Response):
         return exchange.sent_bytes
     body = response.body
-    return len(body) if isinstance(body, bytes | bytearray) else 0
+    return len(body) if isinstance(body, (bytes, bytearray)) else 0
 
 
 def body_bytes(request: web.Request) -> int:

@@ -1,6 +1,7 @@
 """What a wire sends and receives: the same as aiohttp's own client, over connections kept or closed as there."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -12,7 +13,7 @@ from gateway.backends.responses import Response
 from gateway.backends.sessions import create_session
 from gateway.backends.wire import Wire
 from gateway.config import BackendConfig
-from tests.support.backend import Call, ScriptedBackend, close, end, head, raw, reached, reset, send, wait
+from tests.support.backend import LONG_S, Call, ScriptedBackend, close, end, hang, head, raw, reached, reset, send, wait
 
 NEVER = aiohttp.ClientTimeout(total=None)
 LARGE = b"[" + b" " * 200_000 + b"]"
@@ -31,7 +32,7 @@ def given(**more: str) -> CIMultiDict[str]:
 
 async def ask(wire: Wire, backend: ScriptedBackend, body: bytes = b"{}", **headers: str) -> Response:
     url = URL(f"{backend.url}/chat/completions")
-    return await wire.post(url, given(**headers), body, tls=True, connecting=NEVER)
+    return await wire.post(url, given(**headers), body, tls=True, connecting=NEVER, within_s=LONG_S)
 
 
 async def body_of(response: Response) -> bytes:
@@ -39,6 +40,15 @@ async def body_of(response: Response) -> bytes:
     while piece := await response.content.readany():
         pieces += piece
     return bytes(pieces)
+
+
+async def noticed(session: aiohttp.ClientSession) -> None:
+    """Wait until the session has seen that its connections were closed."""
+    connector = session.connector
+    assert connector is not None
+    async with asyncio.timeout(LONG_S):
+        while any(protocol.is_connected() for kept in connector._conns.values() for protocol, _ in kept):
+            await asyncio.sleep(0.01)
 
 
 def sent(call: Call) -> tuple[str, str, list[tuple[str, str]], bytes]:
@@ -55,7 +65,7 @@ async def test_a_backend_receives_what_aiohttp_sends(
     async with create_session(BackendConfig(), pooled=pooled) as session:
         async with session.post(url, data=b'{"a":1}', headers=given(**headers), allow_redirects=False) as by_aiohttp:
             await by_aiohttp.read()
-        ours = await Wire(session).post(url, given(**headers), b'{"a":1}', tls=True, connecting=NEVER)
+        ours = await Wire(session).post(url, given(**headers), b'{"a":1}', tls=True, connecting=NEVER, within_s=LONG_S)
         assert await body_of(ours) == b"data"
     assert sent(backend.calls[1]) == sent(backend.calls[0])
 
@@ -208,6 +218,56 @@ async def test_places_that_are_gone_are_not_kept_for_ever(
     wire = Wire(session)
     for number in range(8):
         url = URL(f"{backend.url}/{number}")
-        (await wire.post(url, given(), b"{}", tls=True, connecting=NEVER)).close()
+        (await wire.post(url, given(), b"{}", tls=True, connecting=NEVER, within_s=LONG_S)).close()
         assert len(wire._places) <= 3
     assert [call.path for call in backend.calls] == [f"/v1/{number}" for number in range(8)]
+
+
+@pytest.mark.parametrize("body", [b"{}", LARGE])
+async def test_an_answer_that_does_not_begin_in_time_is_not_waited_for(
+    backend: ScriptedBackend, session: aiohttp.ClientSession, body: bytes
+) -> None:
+    backend.play([hang])
+    url = URL(f"{backend.url}/chat/completions")
+    with pytest.raises(TimeoutError) as caught:
+        await Wire(session).post(url, given(), body, tls=True, connecting=NEVER, within_s=0.05)
+    assert not isinstance(caught.value, aiohttp.ClientError)
+    await backend.calls[0].left()
+
+
+async def test_a_body_may_take_longer_than_its_head(backend: ScriptedBackend, session: aiohttp.ClientSession) -> None:
+    go_on = asyncio.Event()
+    backend.play([head(length=4), wait(go_on), raw(b"data")])
+    url = URL(f"{backend.url}/chat/completions")
+    response = await Wire(session).post(url, given(), b"{}", tls=True, connecting=NEVER, within_s=0.3)
+    await asyncio.sleep(0.4)
+    go_on.set()
+    assert await body_of(response) == b"data"
+
+
+async def test_a_connection_that_is_not_made_is_told_apart(session: aiohttp.ClientSession) -> None:
+    connecting = aiohttp.ClientTimeout(total=None, sock_connect=0.05)
+    errors: list[TimeoutError] = []
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as nobody_accepts:
+        url = URL(f"http://127.0.0.1:{nobody_accepts.getsockname()[1]}/v1")
+        for _ in range(5):  # the first ones are taken in by the system
+            with pytest.raises(TimeoutError) as caught:
+                await Wire(session).post(url, given(), b"{}", tls=True, connecting=connecting, within_s=0.3)
+            errors.append(caught.value)
+    assert isinstance(errors[-1], aiohttp.ConnectionTimeoutError)
+    assert not isinstance(errors[0], aiohttp.ClientError)
+
+
+async def test_connections_that_were_closed_or_kept_too_long_are_passed_over(backend: ScriptedBackend) -> None:
+    backend.play([head(length=4), raw(b"data")])
+    async with create_session(BackendConfig.model_validate({"KEEPALIVE_TIMEOUT": "0.05"})) as session:
+        wire = Wire(session)
+        for _ in range(2):
+            assert await body_of(await ask(wire, backend)) == b"data"
+            await asyncio.sleep(0.1)
+        backend.play([head(length=4), raw(b"data"), close])
+        assert await body_of(await ask(wire, backend)) == b"data"
+        await backend.calls[2].left()
+        await noticed(session)
+        assert await body_of(await ask(wire, backend)) == b"data"
+    assert len({call.connection for call in backend.calls}) == 4
