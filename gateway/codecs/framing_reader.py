@@ -5,6 +5,7 @@ block of events without any of these marks is passed unread, as long as it is JS
 """
 
 import re
+from typing import Any
 
 import msgspec
 
@@ -18,14 +19,26 @@ from gateway.errors import ProxyException, TranslationError, UpstreamConnectionE
 from gateway.schemas.chunks import Chunk
 
 _MARKS = (b'"finish_reason":"', b'"finish_reason": "', b'"usage":{', b'"usage": {', b'"error', b"[DONE]")
-_ANY_MARK = re.compile(rb'"(?:finish_reason": ?"|usage": ?\{|error)|\[DONE\]|\r')
-"""All of them, and the line ends that want a closer look."""
-_SMALL_BYTES = 4096
 _EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _FINISH_REASON = re.compile(rb'"finish_reason"\s*:\s*"(\w+)"')
 """Any spelling of that mark: looked for once, in the last block of a stream that ends without [DONE]."""
 _DONE = b"data: [DONE]\n\n"
 _validate = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+class _GlancedChoice(msgspec.Struct, gc=False):
+    finish_reason: Any = None
+
+
+class _Glanced(msgspec.Struct, gc=False):
+    """The fields of an event that decide something."""
+
+    choices: list[_GlancedChoice] | None = None
+    usage: Any = None
+    error: Any = None
+
+
+_glance = msgspec.json.Decoder(_Glanced).decode
 
 
 class FramingReader:
@@ -98,9 +111,9 @@ class FramingReader:
             self._assembly = Assembly()
 
     def _feed_stream(self, data: bytes) -> list[Event]:
-        if self.progress and not self._held and self._assembly is None and _is_small_and_plain(data):
+        if self.progress and not self._held and self._assembly is None and _is_one_piece(data):
             self._last = data
-            self.progress += data.count(b"\ndata:") + 1
+            self.progress += 1
             return [Raw(data)]
         start = max(0, len(self._held) - 3)
         data = self._held + data if self._held else data
@@ -265,12 +278,21 @@ def _are_json(events: bytes) -> bool:
     return True
 
 
-def _is_small_and_plain(data: bytes) -> bool:
-    """Tell whether `data` is a few whole events without a mark, as nearly every read of a live stream is.
+def _is_one_piece(data: bytes) -> bool:
+    """Tell whether `data` is one event that is a piece of an answer and no more, as nearly every read of a live stream.
 
-    One look of one expression, which costs a third of what sifting does; in a burst it would cost half as much again.
+    One look of the decoder at the fields that decide: a third of what sifting costs. In a burst it would cost more.
     """
-    return len(data) <= _SMALL_BYTES and _ANY_MARK.search(data) is None and _are_json(data)
+    if data[:6] != b"data: " or data[-2:] != b"\n\n" or data.find(b"\n") != len(data) - 2 or data.find(b"\r") >= 0:
+        return False
+    try:
+        event = _glance(data[6:-2])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    choices = event.choices
+    if not choices or event.usage is not None or event.error is not None:
+        return False
+    return len(choices) == 1 and choices[0].finish_reason is None
 
 
 def _marks(block: bytes, start: int) -> list[int]:
