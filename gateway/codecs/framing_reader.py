@@ -13,7 +13,7 @@ from gateway.codecs.answer_reader import CUT_MESSAGE, MAX_BODY_BYTES, check_json
 from gateway.codecs.assembly import Assembly, as_stream
 from gateway.codecs.backend_errors import error_from_object
 from gateway.codecs.events import End, Event, Failure, Finish, Raw, Usage
-from gateway.codecs.sse import MAX_EVENT_BYTES, SseDecoder
+from gateway.codecs.sse import CR, MAX_EVENT_BYTES, SseDecoder
 from gateway.codecs.tolerance import is_whole, read_chunk
 from gateway.errors import ProxyException, TranslationError, UpstreamConnectionError
 from gateway.schemas.chunks import Chunk
@@ -259,7 +259,7 @@ def _last_event_end(data: bytes, start: int, stop: int | None = None) -> int:
     end = data.rfind(b"\n\n", start, stop) + 2
     if end < 2:
         end = 0
-    if b"\r" in data:
+    if CR in data:
         for blank in (b"\r\n\r\n", b"\r\r"):
             position = data.rfind(blank, start, stop)
             if position >= 0:
@@ -283,7 +283,7 @@ def _is_one_piece(data: bytes) -> bool:
 
     One look of the decoder at the fields that decide: a third of what sifting costs. In a burst it would cost more.
     """
-    if data[:6] != b"data: " or data[-2:] != b"\n\n" or data.find(b"\n") != len(data) - 2 or data.find(b"\r") >= 0:
+    if data[:6] != b"data: " or data[-2:] != b"\n\n" or data.find(b"\n") != len(data) - 2 or CR in data:
         return False
     try:
         event = _glance(data[6:-2])
