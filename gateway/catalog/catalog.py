@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextvars import Context
 from hashlib import sha256
+from math import inf
 from typing import Any
 
 from gateway.backend_settings import ModelRule
@@ -23,14 +24,19 @@ _UNLISTED_OWNER = "unknown"
 
 
 class Slot:
-    """What clients of one key see: a kept list for each source of `setup`, and the routes that follow."""
+    """What clients of one key see: a kept list for each source of `setup`, and the routes that follow.
 
-    __slots__ = ("kept", "routes", "setup")
+    `seen`: the changes of lists that `routes` are of; `due_s`: until when no list has to be looked at.
+    """
+
+    __slots__ = ("due_s", "kept", "routes", "seen", "setup")
 
     def __init__(self, setup: Setup, kept: tuple[KeptListing, ...]) -> None:
         self.setup = setup
         self.kept = kept
         self.routes: Routes | None = None
+        self.seen = -1
+        self.due_s = -inf
 
 
 class Catalog:
@@ -57,6 +63,7 @@ class Catalog:
         self._slots: OrderedDict[bytes, Slot] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._changes = 0
         self._share(())
 
     def replace(
@@ -73,8 +80,22 @@ class Catalog:
                 kept.task.cancel()  # whoever waits for it looks at what is there now
 
     def resolved(self, name: str, client_key: str | None) -> tuple[Target, ...] | None:
-        """Return what `resolve` returns, where it needs to wait for nothing: as nearly always."""
-        return self._routes(self._look(client_key)).kept.get(name) if self._cache_ttl_s else None
+        """Return what `resolve` returns, where it needs to wait for nothing: as nearly always.
+
+        While no list changes and none is due, all that is looked at is the name: however many backends there are.
+        """
+        if not self._cache_ttl_s:
+            return None
+        slot = self._slots.get(b"") if not self._setup.per_client_key else None
+        if slot is None or slot.routes is None or slot.seen != self._changes or self._clock() >= slot.due_s:
+            seen = self._changes
+            slot = self._look(client_key)
+            routes = self._routes(slot)
+            slot.due_s = min((kept.due_s for kept in slot.kept), default=inf)
+            slot.seen = seen
+        else:
+            routes = slot.routes
+        return routes.kept.get(name)
 
     async def resolve(self, name: str, client_key: str | None) -> tuple[Target, ...]:
         """Return where a request for `name` can go, best first; nowhere when nobody serves it.
@@ -240,6 +261,7 @@ class Catalog:
         return KeptListing(source, ttl_s=self._cache_ttl_s, make=self._offer, spawn=self._spawn, clock=self._clock)
 
     def _offer(self, source: Source, models: tuple[ModelInfo, ...]) -> Offer:
+        self._changes += 1
         profiles = {owner: source.profile_of(owner) for owner in {_UNLISTED_OWNER, *(m.owned_by for m in models)}}
         # Equal lists are kept once, and one that did not change stays the same object, with all that follows from it.
         for kept in self._all_kept():
@@ -252,8 +274,12 @@ class Catalog:
         # An empty context: the refresh serves everybody, so it must not carry one request's id into logs and traces.
         task = asyncio.create_task(work, name="model-list", context=Context())
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
         return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._changes += 1
 
 
 def _refuse_nothing(slot: Slot) -> None:

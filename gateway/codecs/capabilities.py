@@ -75,6 +75,8 @@ def able(targets: Sequence[Target], question: Question) -> Sequence[Target]:
     """
     if len(targets) == 1:
         return targets
+    if not any([target.denied or target.fallback for target in targets]):  # noqa: C419 - a list costs half of a generator
+        return targets
     needs = question.needs
     if "embedding" in needs:
         same = {target.model for target in targets if not target.fallback}

@@ -30,15 +30,10 @@ def server_timing(exchange: Exchange, now_ns: int) -> str:
     """Return where the time until now went, in milliseconds; the waits are in nobody's `gateway`."""
     passed_ns = now_ns - exchange.started_ns
     queued_ns = exchange.queued_ns or 0
-    own = _ms(max(0, passed_ns - exchange.waited_ns - queued_ns))
-    backend = _ms((exchange.first_output_ns or now_ns) - (exchange.asked_ns or now_ns))
-    timing = f"gateway;dur={own}, backend;dur={backend}, total;dur={_ms(passed_ns)}"
-    return f"{timing}, queue;dur={_ms(queued_ns)}" if queued_ns else timing
-
-
-def _ms(time_ns: int) -> str:
-    whole, part = divmod(time_ns // 1000, 1000)
-    return f"{whole}.{part:03}"
+    own_ms = max(0, passed_ns - exchange.waited_ns - queued_ns) / 1e6
+    backend_ms = ((exchange.first_output_ns or now_ns) - (exchange.asked_ns or now_ns)) / 1e6
+    timing = f"gateway;dur={own_ms:.3f}, backend;dur={backend_ms:.3f}, total;dur={passed_ns / 1e6:.3f}"
+    return f"{timing}, queue;dur={queued_ns / 1e6:.3f}" if queued_ns else timing
 
 
 def _plain(name: str) -> str:
