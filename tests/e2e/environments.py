@@ -2,11 +2,14 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+
+import pytest
 
 from tests.e2e.processes import ROOT
 
@@ -39,6 +42,13 @@ NPM_CLIENTS = {
 """Clients that others wrote for node, each with the packages it is used with."""
 OLDEST_NODE = 20
 """What the clients for node want."""
+_UNREACHABLE = re.compile(
+    r"ENOTFOUND|ETIMEDOUT|ECONNREFUSED|ECONNRESET|EAI_AGAIN|ENETUNREACH|ERR_SOCKET_TIMEOUT|EIDLETIMEOUT|"
+    r"Failed to establish a new connection|Temporary failure in name resolution|Network is unreachable"
+)
+"""What npm and pip say when they reach nobody."""
+_out_of_reach: dict[str, str] = {}
+"""By program, why it cannot install anything here."""
 
 
 def python_with_ollama(version: str) -> Path:
@@ -126,10 +136,16 @@ def _versions_in(python: Path, packages: Iterable[str]) -> list[str] | None:
 
 
 def _run(command: Sequence[str]) -> None:
+    """Run what installs something. Skips the test where the registry cannot be reached; that is found out once."""
+    if (why := _out_of_reach.get(Path(command[0]).name)) is not None:
+        pytest.skip(why)
     # A PYTHONPATH of the caller would let pip find packages there and leave them out.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
+    if done.returncode and (sign := _UNREACHABLE.search(done.stdout)) is not None:
+        why = _out_of_reach[Path(command[0]).name] = f"{Path(command[0]).name} cannot reach its registry: {sign[0]}"
+        pytest.skip(why)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}")
