@@ -44,7 +44,8 @@ OLDEST_NODE = 20
 """What the clients for node want."""
 _UNREACHABLE = re.compile(
     r"ENOTFOUND|ETIMEDOUT|ECONNREFUSED|ECONNRESET|EAI_AGAIN|ENETUNREACH|ERR_SOCKET_TIMEOUT|EIDLETIMEOUT|"
-    r"Failed to establish a new connection|Temporary failure in name resolution|Network is unreachable"
+    r"SELF_SIGNED_CERT_IN_CHAIN|CERTIFICATE_VERIFY_FAILED|Failed to establish a new connection|"
+    r"Temporary failure in name resolution|Network is unreachable"
 )
 """What npm and pip say when they reach nobody."""
 _out_of_reach: dict[str, str] = {}
