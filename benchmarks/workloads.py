@@ -200,7 +200,7 @@ def run_marked(run: Callable[[], object]) -> None:
         try:
             for _ in range(COUNTED_LOOPS):
                 run()
-        except Exception as error:  # noqa: BLE001 - nothing can be raised through C, which called this: it is kept, and raised after the call
+        except Exception as error:  # noqa: BLE001 - ctypes prints and drops what a callback raises: it is kept, and raised once C has returned
             failures.append(error)
         return 0
 

@@ -93,7 +93,7 @@ class Prober:
         while True:
             try:
                 await self.probe()
-            except Exception:  # noqa: BLE001 - a mistake of ours: logged, and the loop goes on, else the last state would stand for ever
+            except Exception:  # noqa: BLE001 - a mistake of ours, which is logged: without its loop a backend would keep its last state for ever
                 _log.exception("probe failed")
             await asyncio.sleep(self._interval_s)
 

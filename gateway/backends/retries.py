@@ -90,4 +90,4 @@ def pause_s(error: ProxyException, failures: int, longest_s: float) -> float | N
 
 def _between(low: float, high: float) -> float:
     """Return a number that spreads clients over time."""
-    return random.uniform(low, high)  # noqa: S311 - it only sets them apart: to guess it gains nothing # nosec B311
+    return random.uniform(low, high)  # noqa: S311 - no secret: who guesses it learns when we ask again, and no more # nosec B311

@@ -75,7 +75,8 @@ class AnswerReader(ABC):
     def _read(self, chunk: Chunk, events: list[Event]) -> None:
         """Append the events of one chunk (or one plain answer). May raise ProxyException: it becomes a Failure."""
 
-    def _conclude(self, events: list[Event]) -> None:  # noqa: B027 - not abstract: a reader that holds nothing back has nothing to add
+    @abstractmethod
+    def _conclude(self, events: list[Event]) -> None:
         """Append what was held back until the end of the answer. May raise ProxyException."""
 
     def _decide(self, data: bytes) -> bytes:

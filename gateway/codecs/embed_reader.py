@@ -22,6 +22,9 @@ class EmbedReader(AnswerReader):
     def _read(self, chunk: Chunk, events: list[Event]) -> None:
         raise TranslationError("the backend streamed its answer to an embedding request")
 
+    def _conclude(self, events: list[Event]) -> None:
+        """Append nothing: vectors are not held back."""
+
     def _read_body(self, body: bytes, events: list[Event]) -> None:
         text = check_json(body)
         answer = _decode_list(text)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from aiohttp import hdrs, web
+from aiohttp.web_urldispatcher import _InfoDict
 from yarl import URL
 
 _slashes = re.compile("/{2,}")
@@ -62,7 +63,7 @@ class UnmatchedPaths(web.AbstractResource):
         """Refuse: this belongs to the root application."""
         raise RuntimeError("unmatched paths have no prefix")
 
-    def get_info(self) -> dict[str, object]:  # type: ignore[override]  # its type is private to aiohttp
+    def get_info(self) -> _InfoDict:
         """Return nothing to know."""
         return {}
 
