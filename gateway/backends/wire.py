@@ -119,7 +119,7 @@ class _Received:
         self.status = status
         self.headers = headers
         self.content = content
-        content.on_eof(self._ended)
+        content.on_eof(self.release)
 
     def release(self) -> None:
         """Give the connection back; one whose body was not read to its end is closed."""
@@ -132,10 +132,6 @@ class _Received:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
-
-    def _ended(self) -> None:
-        if self.status != _SWITCHED:
-            self.release()
 
 
 def _send(connection: Connection, data: bytes) -> None:

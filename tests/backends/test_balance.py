@@ -128,6 +128,13 @@ def test_a_full_place_is_asked_last() -> None:
     assert {order(Balancer(), targets("a", "b"), backends)[0] for _ in range(10)} == {"b"}
 
 
+def test_a_full_place_is_asked_last_however_busy_the_others_are() -> None:
+    backends = fleet(backend("a", concurrency=1), backend("b"))
+    backends["a"].gate.in_flight, backends["b"].gate.in_flight = 1, 50
+    balancer, found = Balancer(), tuple(targets("a", "b"))
+    assert {balancer.order(found, backends, lambda: "")[0][0].backend for _ in range(10)} == {"b"}
+
+
 def test_a_conversation_stays_with_one_place_and_only_its_own_move_when_it_goes() -> None:
     backends = fleet(backend("a", weight=2), backend("b"), backend("c"))
     balancer, found = Balancer(), targets("a", "b", "c", sticky=True)

@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 from aiohttp.client_proto import ResponseHandler
 
-from gateway.backends.sessions import Connector
+from gateway.backends.sessions import Connector, read_arrived
 from tests.support.backend import ScriptedBackend, end, head, send
 
 PIECE = b"x" * 1000
@@ -35,7 +35,7 @@ async def read_all(backend: ScriptedBackend, *, bufsize: int, slowly: bool) -> b
         aiohttp.ClientSession(connector=Connector(limit=1), read_bufsize=bufsize) as session,
         session.post(f"{backend.url}/chat/completions", data=b"{}") as response,
     ):
-        while data := await response.content.readany():
+        while data := await read_arrived(response.content):
             body += data
             if slowly:
                 await asyncio.sleep(0.001)

@@ -239,10 +239,13 @@ async def test_a_body_may_take_longer_than_its_head(backend: ScriptedBackend, se
     go_on = asyncio.Event()
     backend.play([head(length=4), wait(go_on), raw(b"data")])
     url = URL(f"{backend.url}/chat/completions")
-    response = await Wire(session).post(url, given(), b"{}", tls=True, connecting=NEVER, within_s=0.3)
+    wire = Wire(session)
+    response = await wire.post(url, given(), b"{}", tls=True, connecting=NEVER, within_s=0.3)
     await asyncio.sleep(0.4)
     go_on.set()
     assert await body_of(response) == b"data"
+    assert await body_of(await ask(wire, backend)) == b"data"
+    assert backend.calls[0].connection == backend.calls[1].connection, "the clock of the head ended with it"
 
 
 async def test_a_connection_that_is_not_made_is_told_apart(session: aiohttp.ClientSession) -> None:
