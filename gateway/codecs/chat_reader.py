@@ -141,7 +141,10 @@ class ChatReader(AnswerReader):
 
 
 def _text_alone(chunk: Chunk) -> str:
-    """Return the text of a chunk that has nothing else to tell and needs no care, "" for any other chunk."""
+    """Return the text of a chunk that has nothing else to tell, "" for any other chunk.
+
+    A burst is decoded strictly: there is no half of a character in it.
+    """
     choices = chunk.choices
     if not choices or len(choices) > 1 or chunk.usage is not None or chunk.timings is not None or chunk.error:
         return ""
@@ -152,4 +155,4 @@ def _text_alone(chunk: Chunk) -> str:
     text = delta.content
     if not isinstance(text, str) or delta.reasoning_content or delta.reasoning or delta.tool_calls:
         return ""
-    return text if text.isascii() else ""
+    return text

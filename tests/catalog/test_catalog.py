@@ -11,7 +11,15 @@ from gateway.catalog.listing import RETRY_S
 from gateway.catalog.offer import LISTED
 from gateway.codecs.contract import Defaults, Profile, Target
 from gateway.errors import TranslationError, UpstreamError, UpstreamTimeoutError
-from tests.catalog.listed import REQUEST_MARK, Clock, ListedModels, catalog_of, models_of, settle, unreachable
+from tests.catalog.listed import (
+    REQUEST_MARK,
+    Clock,
+    ListedModels,
+    catalog_of,
+    models_of,
+    settle,
+    unreachable,
+)
 
 
 async def served(catalog: Catalog, name: str, client_key: str | None = None) -> str | None:
