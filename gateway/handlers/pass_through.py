@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
+from gateway.answers import WholeAnswer
 from gateway.backends.asking import Answering, Asks
 from gateway.backends.responses import passed_headers
 from gateway.catalog.catalog import Catalog
@@ -61,7 +62,7 @@ class PassThroughHandler:
             return await stream_answer(request, RawForm(), attempts)
         async with attempts as answer:
             headers = passed_headers(answer.headers)
-            headers["Content-Type"] = "application/json"
+            headers[hdrs.CONTENT_TYPE] = "application/json"
             return await _whole(answer, headers)
 
 
@@ -72,7 +73,7 @@ async def _whole(answer: Answering, headers: CIMultiDict[str]) -> web.Response:
         if failure is not None:
             raise failure
         pieces.append(data)
-    return web.Response(body=b"".join(pieces), headers=headers)
+    return WholeAnswer(b"".join(pieces), headers)
 
 
 def pass_through_handlers(catalog: Catalog, pool: Asks, admission: Admits) -> list[PassThroughHandler]:

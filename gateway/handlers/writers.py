@@ -8,6 +8,7 @@ from typing import Protocol
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
+from gateway.answers import WholeAnswer
 from gateway.backends.asking import Answering
 from gateway.backends.responses import passed_headers
 from gateway.codecs.error_body import error_body
@@ -23,7 +24,7 @@ _EVENT_STREAM = "text/event-stream; charset=utf-8"
 
 def json_response(body: bytes, *, status: int = 200, content_type: str = JSON) -> web.Response:
     """Return a whole JSON answer; `content_type` may carry a charset."""
-    return web.Response(body=body, status=status, headers={"Content-Type": content_type})
+    return WholeAnswer(body, CIMultiDict({hdrs.CONTENT_TYPE: content_type}), status=status)
 
 
 class StreamForm(Protocol):
