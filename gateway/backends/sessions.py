@@ -9,6 +9,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 
+from gateway.backends.receiving import Receiver
 from gateway.config import BackendConfig
 
 
@@ -23,25 +24,12 @@ class Reading(TypedDict):
 READING: Final = Reading(read_bufsize=256 * 1024, max_line_size=16 * 1024, max_field_size=32 * 1024)
 
 
-class _Reading(ResponseHandler):
-    """The receiving side of a connection.
-
-    aiohttp 3.14 wakes parser and transport after each piece that was taken out of a body, whether or not they were
-    stopped; a stream of tokens has one for each token. Here they are woken where they had been stopped.
-    """
-
-    def resume_reading(self, resume_parser: bool = True) -> None:
-        """Go on after a pause."""
-        if self._reading_paused or self._buffer_paused:
-            super().resume_reading(resume_parser)
-
-
 class Connector(aiohttp.TCPConnector):
     """A TCPConnector, with its arguments."""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
-        make: type[ResponseHandler] = _Reading
+        make: type[ResponseHandler] = Receiver
         self._factory = partial(make, loop=self._loop)
 
     def kept(self, key: ConnectionKey) -> Connection | None:
