@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from gateway.codecs.backend_errors import error_from_object
 from gateway.codecs.events import End, Event, Failure, Finish, Usage
 from gateway.codecs.names import is_same_model
+from gateway.codecs.repetition import LEAST_BYTES
 from gateway.codecs.sse import EventTooLargeError, SseDecoder
 from gateway.codecs.tolerance import is_whole, model_named, read_chunk, read_chunks
 from gateway.errors import ProxyException, TranslationError, UpstreamConnectionError
@@ -53,6 +54,8 @@ class AnswerReader(ABC):
             data = self._decide(data)
         try:
             if self._sse is not None:
+                if len(data) >= LEAST_BYTES and self._sse.between_events:
+                    return self._feed_burst(self._sse, data)
                 return self._feed_stream(self._sse.feed(data))
             return self._feed_body(data)
         except EventTooLargeError:
@@ -91,6 +94,10 @@ class AnswerReader(ABC):
         if not self.plain:
             self._sse = SseDecoder()
         return head
+
+    def _feed_burst(self, sse: SseDecoder, data: bytes) -> list[Event]:
+        """Read many bytes, of which the first begin an event. Raises EventTooLargeError."""
+        return self._feed_stream(sse.feed(data))
 
     def _feed_stream(self, payloads: list[bytes]) -> list[Event]:
         events: list[Event] = []

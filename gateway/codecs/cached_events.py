@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from gateway.codecs.contract import Encoded
-from gateway.codecs.events import Event, Failure, Finish, Raw, Text, Thinking, ToolCall, Usage, Vectors
+from gateway.codecs.events import Event, Failure, Finish, Raw, Text, Texts, Thinking, ToolCall, Usage, Vectors
 
 EMBEDDINGS_PATH = "/embeddings"
 _EVENT_BYTES = 64
@@ -52,6 +52,10 @@ class _Text(Text, tag="text", array_like=True, frozen=True, gc=False):
     pass
 
 
+class _Texts(Texts, tag="texts", array_like=True, frozen=True, gc=False):
+    pass
+
+
 class _Thinking(Thinking, tag="thinking", array_like=True, frozen=True, gc=False):
     pass
 
@@ -76,10 +80,11 @@ class _Raw(Raw, tag="raw", array_like=True, frozen=True, gc=False):
     pass
 
 
-type _Kept = _Text | _Thinking | _ToolCall | _Vectors | _Usage | _Finish | _Raw
+type _Kept = _Text | _Texts | _Thinking | _ToolCall | _Vectors | _Usage | _Finish | _Raw
 
 _KEPT: dict[type[Event], type[_Kept]] = {
     Text: _Text,
+    Texts: _Texts,
     Thinking: _Thinking,
     ToolCall: _ToolCall,
     Vectors: _Vectors,
@@ -163,6 +168,8 @@ def _weight(event: Event) -> int:
         return len(event.data)
     if isinstance(event, Text):
         return _EVENT_BYTES * (1 + sum(map(_entries, event.logprobs))) + len(event.text)
+    if isinstance(event, Texts):
+        return _EVENT_BYTES * len(event.texts) + sum(map(len, event.texts))
     if isinstance(event, Vectors):
         return sum(map(len, event.vectors))
     text = event.text if isinstance(event, Thinking) else event.arguments if isinstance(event, ToolCall) else ""

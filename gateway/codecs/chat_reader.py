@@ -3,10 +3,16 @@
 from typing import Any
 
 from gateway.codecs.answer_reader import AnswerReader
-from gateway.codecs.events import Event, Text, Thinking
+from gateway.codecs.events import Event, Text, Texts, Thinking
+from gateway.codecs.repetition import Repetition
+from gateway.codecs.sse import SseDecoder
 from gateway.codecs.thinking import ThinkTags
+from gateway.codecs.tolerance import text_alone
 from gateway.codecs.tool_calls import ToolCallAssembler
 from gateway.schemas.chunks import Choice, Chunk, Delta
+
+_SETTLING = 3
+"""So many events of an answer usually settle who answers, and whether the text begins with thoughts."""
 
 
 class ChatReader(AnswerReader):
@@ -30,11 +36,36 @@ class ChatReader(AnswerReader):
         self._calls = ToolCallAssembler()
         self._logprobs: list[dict[str, Any]] = []
         self._surrogate = ""
+        self._alike = Repetition()
+
+    def _feed_burst(self, sse: SseDecoder, data: bytes) -> list[Event]:
+        """Read many events: those that are alike together, what stands before and behind them one by one."""
+        events: list[Event] = []
+        at = 0
+        if not self._takes_bare_text():
+            at = _after_events(data, _SETTLING)
+            events += self._feed_stream(sse.feed(data[:at]))
+        run = self._alike.find(data, at) if self._takes_bare_text() and not self.ended else None
+        if run is not None:
+            if run.start > at:
+                events += self._feed_stream(sse.feed(data[at : run.start]))
+            at = run.start
+            if self._takes_bare_text() and not self.ended:
+                events.append(Texts(run.texts))
+                self.progress += len(run.texts)
+                at = run.stop
+        if at < len(data) and not self.ended:
+            events += self._feed_stream(sse.feed(data[at:]))
+        return events
+
+    def _takes_bare_text(self) -> bool:
+        """Whether a piece of text is one of the answer, with nothing to be settled, split off or added."""
+        return self._tags is None and not (self._unnamed or self._surrogate or self._logprobs)
 
     def _take_all(self, chunks: list[Chunk], events: list[Event]) -> None:
         """Read a burst. Nearly every chunk is a piece of text and nothing else: told in one place, by one look each."""
         for chunk in chunks:
-            text = _text_alone(chunk)
+            text = text_alone(chunk)
             if text and self._tags is None and not self._surrogate and not self._logprobs:
                 events.append(Text(text))
                 self.progress += 1
@@ -140,19 +171,12 @@ class ChatReader(AnswerReader):
             events.extend(self._calls.take(truncated=self._reason == "length"))
 
 
-def _text_alone(chunk: Chunk) -> str:
-    """Return the text of a chunk that has nothing else to tell, "" for any other chunk.
-
-    A burst is decoded strictly: there is no half of a character in it.
-    """
-    choices = chunk.choices
-    if not choices or len(choices) > 1 or chunk.usage is not None or chunk.timings is not None or chunk.error:
-        return ""
-    choice = choices[0]
-    delta = choice.delta
-    if delta is None or choice.finish_reason or choice.logprobs is not None or choice.index:
-        return ""
-    text = delta.content
-    if not isinstance(text, str) or delta.reasoning_content or delta.reasoning or delta.tool_calls:
-        return ""
-    return text
+def _after_events(data: bytes, count: int) -> int:
+    """Return where the first `count` events of `data` end, or all of it."""
+    at = 0
+    for _ in range(count):
+        end = data.find(b"\n\n", at)
+        if end < 0:
+            return len(data)
+        at = end + 2
+    return at

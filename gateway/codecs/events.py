@@ -18,6 +18,12 @@ class Text(msgspec.Struct, gc=False, frozen=True):
     logprobs: tuple[dict[str, Any], ...] = ()
 
 
+class Texts(msgspec.Struct, gc=False, frozen=True):
+    """Pieces of the answer that came together, each of them a `Text` of its own."""
+
+    texts: list[str]
+
+
 class Thinking(msgspec.Struct, gc=False, frozen=True):
     """A piece of the model's reasoning."""
 
@@ -77,7 +83,7 @@ class Failure(msgspec.Struct, frozen=True):
     error: ProxyException
 
 
-Event = Text | Thinking | ToolCall | Vectors | Usage | Finish | Raw | Failure
+Event = Text | Texts | Thinking | ToolCall | Vectors | Usage | Finish | Raw | Failure
 
 
 class End(Enum):
@@ -86,3 +92,10 @@ class End(Enum):
     CLEAN = "clean"
     CUT = "cut"
     CANCELLED = "cancelled"
+
+
+def said(event: Event) -> str:
+    """Return the text that an event adds to the answer, "" for one that adds none."""
+    if isinstance(event, Text):
+        return event.text
+    return "".join(event.texts) if isinstance(event, Texts) else ""

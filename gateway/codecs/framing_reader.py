@@ -13,6 +13,7 @@ from gateway.codecs.answer_reader import CUT_MESSAGE, MAX_BODY_BYTES, check_json
 from gateway.codecs.assembly import Assembly, as_stream
 from gateway.codecs.backend_errors import error_from_object
 from gateway.codecs.events import End, Event, Failure, Finish, Raw, Usage
+from gateway.codecs.repetition import Repetition
 from gateway.codecs.sse import CR, MAX_EVENT_BYTES, SseDecoder
 from gateway.codecs.tolerance import is_whole, read_chunk
 from gateway.errors import ProxyException, TranslationError, UpstreamConnectionError
@@ -63,6 +64,7 @@ class FramingReader:
         self._body_bytes = 0
         self._last = b""
         self._sse = SseDecoder()
+        self._alike = Repetition()
         self._usage: Usage | None = None
         self._reason = "stop"
 
@@ -140,7 +142,23 @@ class FramingReader:
         at = 0
         while (not self.progress or self._assembly is not None) and at < len(block) and not self.ended:
             at = self._take(block, at, kept)
-        for mark in () if self.ended else _marks(block, at):
+        if self.ended:
+            return
+        run = self._alike.find(block, at)
+        if run is None:
+            self._sift_marked(block, at, kept)
+            return
+        if run.start > at:
+            self._sift_marked(block[at : run.start], 0, kept)
+        if not self.ended:
+            kept.append(block[run.start : run.stop])
+            self.progress += len(run.texts)
+        if run.stop < len(block) and not self.ended:
+            self._sift_marked(block[run.stop :], 0, kept)
+
+    def _sift_marked(self, block: bytes, at: int, kept: list[bytes]) -> None:
+        """Do that for events that are not alike, of which the first begins at `at`, looking into those with a mark."""
+        for mark in _marks(block, at):
             if mark < at:
                 continue  # in the event that was just taken
             start = _last_event_end(block, at, mark) or at

@@ -12,7 +12,7 @@ import msgspec
 
 from gateway.codecs.context import Conversation
 from gateway.codecs.error_body import error_body
-from gateway.codecs.events import Event, Failure, Finish, Text, Thinking, ToolCall, Usage
+from gateway.codecs.events import Event, Failure, Finish, Text, Texts, Thinking, ToolCall, Usage
 from gateway.codecs.timestamps import Timestamps
 from gateway.errors import ProxyException
 
@@ -82,6 +82,11 @@ class NdjsonWriter:
                 lines.append(f"{head}{shape.text}{quote(event.text)}{tail}{logprobs}{end}")
                 if self._conversation is not None:
                     self._said.append(event.text)
+            elif isinstance(event, Texts):
+                begin, finish = f"{head}{shape.text}", f"{tail}{end}"
+                lines.append(f"{begin}{(finish + begin).join(map(quote, event.texts))}{finish}")
+                if self._conversation is not None:
+                    self._said += event.texts
             elif isinstance(event, Thinking):
                 lines.append(f"{head}{shape.thinking}{quote(event.text)}{tail}{end}")
             elif isinstance(event, ToolCall):
@@ -132,6 +137,8 @@ class JsonBody:
             if isinstance(event, Text):
                 self._text.append(event.text)
                 self._logprobs.extend(event.logprobs)
+            elif isinstance(event, Texts):
+                self._text += event.texts
             elif isinstance(event, Thinking):
                 self._thinking.append(event.text)
             elif isinstance(event, ToolCall):

@@ -29,6 +29,11 @@ class SseDecoder:
         self._size = 0  # bytes held in both
         self._skip_lf = False
 
+    @property
+    def between_events(self) -> bool:
+        """Whether nothing is held of an event that has begun."""
+        return not (self._line or self._data or self._skip_lf)
+
     def feed(self, chunk: bytes) -> list[bytes]:
         """Return the data of the events that `chunk` completes. Raises EventTooLargeError."""
         if self._head is not None:

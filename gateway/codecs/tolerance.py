@@ -55,6 +55,21 @@ def read_chunks(payloads: Sequence[bytes]) -> list[Chunk] | None:
     return chunks
 
 
+def text_alone(chunk: Chunk) -> str:
+    """Return the text of a chunk that has nothing else to tell, "" for any other chunk."""
+    choices = chunk.choices
+    if not choices or len(choices) > 1 or chunk.usage is not None or chunk.timings is not None or chunk.error:
+        return ""
+    choice = choices[0]
+    delta = choice.delta
+    if delta is None or choice.finish_reason or choice.logprobs is not None or choice.index:
+        return ""
+    text = delta.content
+    if not isinstance(text, str) or delta.reasoning_content or delta.reasoning or delta.tool_calls:
+        return ""
+    return text
+
+
 def error_told(raw: dict[str, Any]) -> Any:
     """Return the error that an object without an answer tells: FastAPI's `detail`, or the object itself; else None."""
     if error := raw.get("error") or raw.get("detail"):

@@ -16,7 +16,7 @@ from gateway.backends.backend import Backend
 from gateway.backends.listing import read_bounded
 from gateway.codecs.backend_errors import error_from_status, unexpected_status
 from gateway.codecs.contract import BackendReader
-from gateway.codecs.events import End, Event, Failure, Finish, Text, Thinking, ToolCall, Usage, Vectors
+from gateway.codecs.events import End, Event, Failure, Finish, Text, Thinking, ToolCall, Usage, Vectors, said
 from gateway.doctor.results import Tally
 from gateway.errors import ProxyException, TranslationError, UpstreamStatusError, UpstreamTimeoutError
 from gateway.telemetry.masking import mask_error
@@ -150,12 +150,11 @@ def _reply(events: list[Event], body: bytes, streamed: bool, first_s: float, ela
     for event in events:
         if isinstance(event, Failure):
             raise event.error
-    texts = [event for event in events if isinstance(event, Text)]
     return Reply(
-        text="".join(event.text for event in texts),
+        text="".join(map(said, events)),
         thinking="".join(event.text for event in events if isinstance(event, Thinking)),
         calls=tuple(event for event in events if isinstance(event, ToolCall)),
-        logprobs=tuple(entry for event in texts for entry in event.logprobs),
+        logprobs=tuple(entry for event in events if isinstance(event, Text) for entry in event.logprobs),
         vectors=tuple(vector for event in events if isinstance(event, Vectors) for vector in event.vectors),
         usage=next((event for event in events if isinstance(event, Usage)), None),
         reason=next((event.reason for event in events if isinstance(event, Finish)), ""),

@@ -1,0 +1,102 @@
+"""Repetition: the events of a stream that differ in their text alone, read together.
+
+A server of models writes the same JSON around each token. Where one such event was read, its likes are told by what
+stands before and after their texts: one search takes a burst of them apart, one look of the decoder reads their texts.
+"""
+
+import re
+from typing import NamedTuple
+
+import msgspec
+
+from gateway.codecs.sse import CR
+from gateway.codecs.tolerance import read_chunk, text_alone
+from gateway.errors import TranslationError
+
+LEAST_BYTES = 2048
+"""In less than that there is nothing to be saved."""
+_TRIES = 3
+"""How many events that are no example for others are looked at, one after the other, before that is given up."""
+_CONTENT = re.compile(rb'"content"\s*:\s*"')
+_STRING = re.compile(rb'(?:[^"\\]|\\.)*')
+_PROBE = "?"
+_decode_texts = msgspec.json.Decoder(str).decode_lines
+
+
+class Run(NamedTuple):
+    """Where in a block whole events stand that are alike, and their texts, none of them empty."""
+
+    start: int
+    stop: int
+    texts: list[str]
+
+
+class Repetition:
+    """What the events of one answer have in common."""
+
+    __slots__ = ("_after", "_before", "_between", "_tries")
+
+    def __init__(self) -> None:
+        self._before = self._after = self._between = b""
+        self._tries = _TRIES
+
+    def find(self, block: bytes, at: int) -> Run | None:
+        """Return the events of a block that are alike and nothing but text, from `at` on, where one begins; else None.
+
+        Around them may be others, but none among them.
+        """
+        if len(block) - at < LEAST_BYTES or CR in block:
+            return None
+        run = self._found(block, at) if self._before else None
+        if run is None and self._tries:
+            self._tries -= 1
+            # Not the first: those of an answer are often unlike the others.
+            if self._learn(block, (at + len(block)) // 2):
+                run = self._found(block, at)
+        if run is not None:
+            self._tries = _TRIES
+        return run
+
+    def _found(self, block: bytes, at: int) -> Run | None:
+        before, after = self._before, self._after
+        start = block.find(before, at)
+        first = start + len(before)
+        last = block.rfind(after, first)
+        if start < 0 or last < 0 or (start and block[start - 2 : start] != b"\n\n"):
+            return None
+        # From the quote before the first text to the one behind the last; in between, each text becomes a line.
+        lines = block[first - 1 : last + 1].replace(self._between, b'"\n"')
+        try:
+            texts = _decode_texts(lines)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+        # No line feed is within a string: with as many strings as lines, each line is one string and no more.
+        if len(texts) != lines.count(b"\n") + 1 or not all(texts):
+            return None
+        return Run(start, last + len(after), texts)
+
+    def _learn(self, block: bytes, near: int) -> bool:
+        """Take the event that begins next after `near` for the example; return whether it is one."""
+        start = block.find(b"\n\ndata: ", near) + 2
+        end = block.find(b"\n\n", start) + 2
+        if start < 2 or end < 2:
+            return False
+        event = block[start:end]
+        places = [match.end() for match in _CONTENT.finditer(event)]
+        text = _STRING.match(event, places[0]) if len(places) == 1 else None
+        if text is None:
+            return False
+        before, after = event[: text.start()], event[text.end() :]
+        if not _is_around_text(before, after):
+            return False
+        self._before, self._after, self._between = before, after, after + before
+        return True
+
+
+def _is_around_text(before: bytes, after: bytes) -> bool:
+    """Tell whether what a reader finds between them is a piece of text, and all there is."""
+    example = before + _PROBE.encode() + after
+    try:
+        return text_alone(read_chunk(example[len(b"data: ") :].strip())) == _PROBE
+    except TranslationError:
+        return False
