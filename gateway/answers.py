@@ -1,5 +1,7 @@
 """WholeAnswer: an answer whose bytes are all known, written at once: without what aiohttp asks of every other."""
 
+from collections.abc import Callable
+
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.helpers import rfc822_formatted_time
@@ -17,6 +19,8 @@ class WholeAnswer(web.Response):
     Every other one goes aiohttp's way. The headers are the same in both, and in the same order, but for `Server`.
     """
 
+    more: Callable[[], str] | None = None
+    """Returns the rest of the head, each line with its end, where `on_response_prepare` would add nothing else."""
     _body: bytes
     _status = 200
     _reason = "OK"
@@ -43,13 +47,19 @@ class WholeAnswer(web.Response):
             or not isinstance(writer, StreamWriter)
         ):
             return await super().prepare(request)
-        body, headers = self._body, self._headers
-        headers[hdrs.CONTENT_LENGTH] = str(len(body))
-        headers[hdrs.DATE] = rfc822_formatted_time()
         self._keep_alive = True
-        await request._prepare_hook(self)
-        writer._write(_serialize_headers(_STATUS_LINE, headers) + body)
+        writer._write((await self._head(request)) + self._body)
         writer._eof = self._eof_sent = True
         self._body_length = writer.output_size
         await writer.drain()
         return None
+
+    async def _head(self, request: web.BaseRequest) -> bytes:
+        headers, length = self._headers, str(len(self._body))
+        if self.more is None:
+            headers[hdrs.CONTENT_LENGTH] = length
+            headers[hdrs.DATE] = rfc822_formatted_time()
+            await request._prepare_hook(self)
+            return _serialize_headers(_STATUS_LINE, headers)
+        rest = f"Content-Length: {length}\r\nDate: {rfc822_formatted_time()}\r\n{self.more()}\r\n"
+        return _serialize_headers(_STATUS_LINE, headers)[:-2] + rest.encode()

@@ -4,10 +4,8 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
 
 from aiohttp import web
-from aiohttp.typedefs import Middleware
 
 from gateway._version import __version__
 from gateway.admission import Admission, client_address
@@ -37,16 +35,14 @@ from gateway.handlers.unmatched import register_unmatched
 from gateway.handlers.version import VersionHandler
 from gateway.keys.store import KeyStore
 from gateway.lifecycle import LIFECYCLE, Lifecycle
-from gateway.middlewares.access_log import access_log_middleware
-from gateway.middlewares.authentication import authentication_middleware
+from gateway.middlewares.access_log import AccessLog
+from gateway.middlewares.authentication import authentication_guard, peer_address
 from gateway.middlewares.cors import OriginPolicy, install_cors
-from gateway.middlewares.errors import error_middleware
 from gateway.middlewares.headers import set_answer_headers
-from gateway.middlewares.metrics import metrics_middleware
-from gateway.middlewares.origin import origin_middleware
-from gateway.middlewares.request_id import request_id_middleware
-from gateway.middlewares.size_limit import size_limit_middleware
-from gateway.middlewares.stopping import stopping_middleware
+from gateway.middlewares.line import Guard, Observer, line
+from gateway.middlewares.metrics import Counting
+from gateway.middlewares.origin import origin_guard
+from gateway.middlewares.size_limit import size_limit_guard
 from gateway.telemetry.gathering import FAMILIES, SUMMARY, Gathering
 from gateway.telemetry.metrics import METRICS, BackendState, Metrics
 from gateway.telemetry.recent import RECENT, Recent
@@ -59,9 +55,6 @@ from gateway.web.feed import Feed
 from gateway.web.reference import ReferenceHandler
 from gateway.web.status import StatusPageHandler
 from gateway.web.view import View
-
-if TYPE_CHECKING:
-    from gateway.telemetry.spans import Tracing
 
 type Close = Callable[[], Awaitable[None]]
 
@@ -80,7 +73,10 @@ def create_app(config: Config, lifecycle: Lifecycle | None = None) -> web.Applic
     keys = KeyStore(config.access.keys_file) if config.access.keys_file is not None else None
     lifecycle = lifecycle if lifecycle is not None else Lifecycle()
     tracing = open_tracing(os.environ, __version__)
-    app = web.Application(middlewares=_middlewares(config, metrics, recent, tracing, policy, keys, lifecycle))
+    observers: list[Observer] = [AccessLog(detail=config.log.detail, per_second=config.log.sample)]
+    if metrics is not None or recent is not None or tracing is not None:
+        observers.append(Counting(metrics, recent, tracing))
+    app = web.Application(middlewares=[line(observers, _guards(config, policy, keys), lifecycle)])
     if tracing is not None:
         app.on_cleanup.append(lambda _: tracing.aclose())
     app[LIFECYCLE] = lifecycle
@@ -105,27 +101,14 @@ def create_app(config: Config, lifecycle: Lifecycle | None = None) -> web.Applic
     return app
 
 
-def _middlewares(
-    config: Config,
-    metrics: Metrics | None,
-    recent: Recent | None,
-    tracing: "Tracing | None",
-    policy: OriginPolicy,
-    keys: KeyStore | None,
-    lifecycle: Lifecycle,
-) -> list[Middleware]:
-    """Return the middlewares, outermost first."""
-    observers = metrics, recent, tracing
-    access, address = config.access, partial(client_address, trusted=config.listen.trusted_proxies)
+def _guards(config: Config, policy: OriginPolicy, keys: KeyStore | None) -> list[Guard]:
+    """Return who looks at a request before its handler, in their order."""
+    access, trusted = config.access, config.listen.trusted_proxies
+    address = partial(client_address, trusted=trusted) if trusted else peer_address
     return [
-        request_id_middleware,
-        access_log_middleware(detail=config.log.detail, per_second=config.log.sample),
-        *([metrics_middleware(*observers)] if any(one is not None for one in observers) else []),
-        error_middleware,
-        origin_middleware(policy, config.listen.host),
-        authentication_middleware(access.api_keys, access.admin_key, keys=keys, address=address),
-        size_limit_middleware(config.listen.request_max_size_bytes),
-        stopping_middleware(lifecycle),
+        origin_guard(policy, config.listen.host),
+        authentication_guard(access.api_keys, access.admin_key, keys=keys, address=address),
+        size_limit_guard(config.listen.request_max_size_bytes),
     ]
 
 

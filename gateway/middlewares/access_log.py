@@ -1,15 +1,9 @@
 """One log line per request, at its end. Its route is the label of the table, never the path or query a client sent."""
 
-import asyncio
 import logging
 from time import monotonic_ns
 
-from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
-
-from gateway.errors import ClientGoneError
-from gateway.exchange import EXCHANGE, Exchange
-from gateway.middlewares.outcome import answer_bytes, body_bytes, outcome_status
+from gateway.exchange import Exchange
 from gateway.telemetry.logging import CURRENT, FrequentLog, is_logged
 
 _NAME_LENGTH = 200
@@ -47,47 +41,40 @@ class Sampler:
         return count
 
 
-def access_log_middleware(*, detail: str = "normal", per_second: int = 0) -> Middleware:
-    """Return the middleware. Where lines go is looked up here, once: configure logging before; its level may change.
+class AccessLog:
+    """An observer. Where lines go is looked up when it is made: configure logging before; its level may change.
 
     `detail` is LOG_DETAIL, `per_second` LOG_SAMPLE.
     """
-    log = FrequentLog("access")
-    sampler = Sampler(per_second)
-    verbose = detail == "verbose"
 
-    def write(exchange: Exchange, status: int, sent_bytes: int, request_bytes: int) -> None:
-        now_ns = monotonic_ns()
-        if exchange.error_kind is None and status < 400 and not sampler.lets_through(now_ns):
+    def __init__(self, *, detail: str = "normal", per_second: int = 0) -> None:
+        self._log = FrequentLog("access")
+        self._sampler = Sampler(per_second)
+        self._detail = detail
+        self._verbose = detail == "verbose"
+
+    def began(self, exchange: Exchange) -> None:
+        """Have what is logged meanwhile carry the ids of the request."""
+        CURRENT.set(exchange)
+        exchange.wants_facts = self._verbose
+
+    def ended(self, exchange: Exchange, status: int, sent_bytes: int, request_bytes: int) -> None:
+        """Write the line, where there is to be one."""
+        if is_logged(logging.INFO):
+            self._write(exchange, status, sent_bytes, request_bytes)
+        CURRENT.set(None)
+
+    def _write(self, exchange: Exchange, status: int, sent_bytes: int, request_bytes: int) -> None:
+        sampler = self._sampler
+        ended_ns = exchange.ended_ns or monotonic_ns()
+        if exchange.error_kind is None and status < 400 and not sampler.lets_through(ended_ns):
             return
-        record = access_record(exchange, status, sent_bytes, now_ns, detail=detail)
-        if verbose:
+        record = access_record(exchange, status, sent_bytes, ended_ns, detail=self._detail)
+        if self._verbose:
             record["request_bytes"] = request_bytes
         if sampler.left_out:
             record["left_out"] = sampler.take()
-        log.info("request", record)
-
-    @web.middleware
-    async def access_log(request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer, and log how that went."""
-        exchange = request[EXCHANGE]
-        CURRENT.set(exchange)
-        exchange.wants_facts = verbose
-        response: web.StreamResponse | None = None
-        status = 500
-        try:
-            response = await handler(request)
-            status = outcome_status(exchange, response)
-            return response
-        except asyncio.CancelledError:
-            status = ClientGoneError.status
-            raise
-        finally:
-            if is_logged(logging.INFO):
-                write(exchange, status, answer_bytes(exchange, response), body_bytes(request))
-            CURRENT.set(None)
-
-    return access_log
+        self._log.info("request", record)
 
 
 def access_record(

@@ -3,20 +3,20 @@
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from aiohttp import hdrs, web
-from aiohttp.typedefs import Handler, Middleware
 from multidict import istr
 from pydantic import SecretStr
 
 from gateway.callers import CALLER, Caller
 from gateway.errors import UnauthorizedError
-from gateway.exchange import EXCHANGE
+from gateway.exchange import Exchange
 from gateway.keys.entries import RESERVED, digest_of
 from gateway.keys.store import Grant, KeyStore, find_in, granted
 
 type AddressOf = Callable[[web.Request], str]
+type Check = Callable[[web.Request, Exchange], None]
 type Recognize = Callable[[bytes], Caller | None]
 
 _API_KEY_HEADER = istr("x-api-key")
@@ -30,14 +30,14 @@ def peer_address(request: web.Request) -> str:
     return request.remote or ""
 
 
-def authentication_middleware(
+def authentication_guard(
     api_keys: Sequence[SecretStr],
     admin_key: SecretStr | None = None,
     *,
     keys: KeyStore | None = None,
     address: AddressOf = peer_address,
-) -> Middleware:
-    """Return the middleware, which says of each request who asks (CALLER), from the `address` of its client.
+) -> Check:
+    """Return the guard, which says of each request who asks (CALLER), from the `address` of its client.
 
     With `api_keys` or `keys`, a request shows one of them; without, its own key is kept for passing on. The routes of
     administrators want `admin_key`, and no other.
@@ -47,9 +47,10 @@ def authentication_middleware(
     return check if admin_key is None else _check_admin(admin_key, check, address)
 
 
-def presented_keys(request: web.Request) -> Iterator[str]:
-    """Yield the keys a client shows: Bearer, the password of Basic, x-api-key; empty ones are none."""
+def presented_keys(request: web.Request) -> list[str]:
+    """Return the keys a client shows: Bearer, the password of Basic, x-api-key; empty ones are none."""
     headers = request.headers
+    keys: list[str] = []
     if authorization := headers.get(hdrs.AUTHORIZATION):
         scheme, _, credentials = authorization.partition(" ")
         credentials = credentials.strip()
@@ -58,15 +59,14 @@ def presented_keys(request: web.Request) -> Iterator[str]:
         elif scheme.lower() != "bearer":
             credentials = ""
         if credentials:
-            yield credentials
+            keys.append(credentials)
     if (own := headers.get(_API_KEY_HEADER)) and (own := own.strip()):
-        yield own
+        keys.append(own)
+    return keys
 
 
-def _keep_key(address: AddressOf) -> Middleware:
-    @web.middleware
-    async def keep_key(request: web.Request, handler: Handler) -> web.StreamResponse:
-        exchange = request[EXCHANGE]
+def _keep_key(address: AddressOf) -> Check:
+    def keep_key(request: web.Request, exchange: Exchange) -> None:
         exchange.authenticated = True
         request[CALLER] = Caller("", address(request))
         for key in presented_keys(request):
@@ -74,36 +74,31 @@ def _keep_key(address: AddressOf) -> Middleware:
             if _may_pass_on(key):
                 exchange.client_key = key
                 break
-        return await handler(request)
 
     return keep_key
 
 
-def _check_admin(admin_key: SecretStr, otherwise: Middleware, address: AddressOf) -> Middleware:
+def _check_admin(admin_key: SecretStr, otherwise: Check, address: AddressOf) -> Check:
     recognize = _recognizer([admin_key], None)
 
-    @web.middleware
-    async def check_admin(request: web.Request, handler: Handler) -> web.StreamResponse:
-        exchange = request[EXCHANGE]
+    def check_admin(request: web.Request, exchange: Exchange) -> None:
         if exchange.info is None or not exchange.info.admin:
-            return await otherwise(request, handler)
+            otherwise(request, exchange)
+            return
         if _caller(request, recognize) is None:
             raise UnauthorizedError(_ADMIN_MESSAGE, headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
         exchange.authenticated = True
         request[CALLER] = Caller("", address(request))
-        return await handler(request)
 
     return check_admin
 
 
-def _check_keys(recognize: Recognize, address: AddressOf) -> Middleware:
-    @web.middleware
-    async def check_keys(request: web.Request, handler: Handler) -> web.StreamResponse:
+def _check_keys(recognize: Recognize, address: AddressOf) -> Check:
+    def check_keys(request: web.Request, exchange: Exchange) -> None:
         known = _caller(request, recognize)
-        exchange = request[EXCHANGE]
         if known is None:
             # Unknown, expired or revoked: the answer is the same, so that nobody learns which keys there were.
-            if not _is_exempt(request):
+            if not _is_exempt(request, exchange):
                 raise UnauthorizedError(_MESSAGE, headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
             request[CALLER] = Caller("", address(request))
         else:
@@ -112,15 +107,14 @@ def _check_keys(recognize: Recognize, address: AddressOf) -> Middleware:
                 known.name, address(request), known.models, known.rpm, known.tpm, known.concurrency
             )
         exchange.authenticated = known is not None
-        return await handler(request)
 
     return check_keys
 
 
-def _is_exempt(request: web.Request) -> bool:
+def _is_exempt(request: web.Request, exchange: Exchange) -> bool:
     if request.method == hdrs.METH_OPTIONS:
         return True
-    info = request[EXCHANGE].info
+    info = exchange.info
     return info is not None and (info.exempt or info.asks) and request.method in (hdrs.METH_GET, hdrs.METH_HEAD)
 
 

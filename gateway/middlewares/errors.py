@@ -1,14 +1,11 @@
 """Turns exceptions into answers, in the dialect of the route; after prepare there is no answering, only closing."""
 
-import asyncio
-
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.typedefs import Handler
 
 from gateway.codecs.error_body import error_body
 from gateway.errors import ClientGoneError, PayloadTooLargeError, ProxyException, RequestError
-from gateway.exchange import EXCHANGE, Dialect, Exchange
+from gateway.exchange import Dialect, Exchange
 from gateway.middlewares.headers import ANSWER
 from gateway.telemetry.logging import get_logger
 
@@ -19,23 +16,14 @@ _PLAIN_KINDS = {404: "not_found", 405: "method_not_allowed"}
 _log = get_logger("errors")
 
 
-@web.middleware
-async def error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer for a handler that raised. A cancelled request passes through: its client has left."""
-    try:
-        return await handler(request)
-    except asyncio.CancelledError:
-        exchange = request[EXCHANGE]
-        exchange.error_kind = exchange.error_kind or ClientGoneError.kind
-        raise
-    except Exception as error:  # noqa: BLE001 - this is where every exception ends
-        exchange = request[EXCHANGE]
-        answer = request.get(ANSWER)
-        if answer is not None:
-            return _close(request, exchange, answer, error)
-        if error is request.match_info.http_exception:
-            return _unmatched(exchange, error)
-        return _answer(request, exchange, error)
+def answer_to(request: web.Request, exchange: Exchange, error: Exception) -> web.StreamResponse:
+    """Return the answer of a request whose handler raised."""
+    answer = request.get(ANSWER)
+    if answer is not None:
+        return _close(request, exchange, answer, error)
+    if error is request.match_info.http_exception:
+        return _unmatched(exchange, error)
+    return _answer(request, exchange, error)
 
 
 def error_response(exchange: Exchange, error: ProxyException) -> web.Response:

@@ -1,29 +1,30 @@
 """What an answer says of how it came about: backend, model, attempts, and where the time went."""
 
+from functools import lru_cache
 from time import monotonic_ns
 from urllib.parse import quote
 
-from multidict import CIMultiDict, istr
-
 from gateway.exchange import Exchange
 
-BACKEND_HEADER = istr("X-Gateway-Backend")
-MODEL_HEADER = istr("X-Gateway-Model")
-ATTEMPTS_HEADER = istr("X-Gateway-Attempts")
-TIMING_HEADER = istr("Server-Timing")
+BACKEND_HEADER = "X-Gateway-Backend"
+MODEL_HEADER = "X-Gateway-Model"
+ATTEMPTS_HEADER = "X-Gateway-Attempts"
+TIMING_HEADER = "Server-Timing"
 _LONGEST_NAME = 200
 
 
-def explain(exchange: Exchange, headers: CIMultiDict[str]) -> None:
-    """Set the headers. Only for those who may know: names of backends are not for a caller without a key."""
+def explained(exchange: Exchange) -> list[tuple[str, str]]:
+    """Return the headers. Only for those who may know: names of backends are not for a caller without a key."""
+    told: list[tuple[str, str]] = []
     if exchange.attempts:
         if exchange.backend is not None:
-            headers[BACKEND_HEADER] = _plain(exchange.backend)
+            told.append((BACKEND_HEADER, _plain(exchange.backend)))
         if exchange.backend_model is not None:
-            headers[MODEL_HEADER] = _plain(exchange.backend_model)
-        headers[ATTEMPTS_HEADER] = str(exchange.attempts)
+            told.append((MODEL_HEADER, _plain(exchange.backend_model)))
+        told.append((ATTEMPTS_HEADER, str(exchange.attempts)))
     if exchange.asked_ns is not None:
-        headers[TIMING_HEADER] = server_timing(exchange, monotonic_ns())
+        told.append((TIMING_HEADER, server_timing(exchange, monotonic_ns())))
+    return told
 
 
 def server_timing(exchange: Exchange, now_ns: int) -> str:
@@ -36,6 +37,7 @@ def server_timing(exchange: Exchange, now_ns: int) -> str:
     return f"{timing}, queue;dur={queued_ns / 1e6:.3f}" if queued_ns else timing
 
 
+@lru_cache(maxsize=256)
 def _plain(name: str) -> str:
     """Return a name as it may stand in a header."""
     name = name[:_LONGEST_NAME]

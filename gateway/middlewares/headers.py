@@ -8,8 +8,8 @@ from aiohttp.http import RawRequestMessage, StreamWriter
 from aiohttp.web_protocol import ERROR
 from multidict import CIMultiDict
 
-from gateway.exchange import EXCHANGE
-from gateway.middlewares.explain import explain
+from gateway.exchange import EXCHANGE, Exchange
+from gateway.middlewares.explain import explained
 from gateway.middlewares.request_id import REQUEST_ID_HEADER
 
 CACHE_HEADER = "X-Cache"
@@ -19,6 +19,8 @@ SECURITY_HEADERS = CIMultiDict(
     {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer"}
 )
 """What every answer says to browsers: the type is the one named, no frame may show it, no link tells its address."""
+
+_SECURITY_LINES = "".join(f"{name}: {value}\r\n" for name, value in SECURITY_HEADERS.items())
 
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -43,13 +45,29 @@ async def set_answer_headers(request: web.Request, response: web.StreamResponse)
         exchange = request[EXCHANGE]
     except KeyError:
         return
-    headers[REQUEST_ID_HEADER] = exchange.request_id
-    if exchange.cache is not None:
-        headers[CACHE_HEADER] = exchange.cache.upper()
-    if exchange.authenticated:
-        explain(exchange, headers)
+    for name, value in _told(exchange):
+        headers[name] = value
     exchange.prepared = True
     request[ANSWER] = response
+
+
+def head_lines(exchange: Exchange) -> str:
+    """Return the same for an answer that is no page, as lines of its head; note that nobody may answer again.
+
+    What stands in them is ours, or was looked at: no line can end early.
+    """
+    exchange.prepared = True
+    return _SECURITY_LINES + "".join([f"{name}: {value}\r\n" for name, value in _told(exchange)])
+
+
+def _told(exchange: Exchange) -> list[tuple[str, str]]:
+    """Return what an answer says of its request."""
+    told = [(REQUEST_ID_HEADER, exchange.request_id)]
+    if exchange.cache is not None:
+        told.append((CACHE_HEADER, exchange.cache.upper()))
+    if exchange.authenticated:
+        told += explained(exchange)
+    return told
 
 
 def name_no_server(server: web.Server) -> None:

@@ -4,14 +4,15 @@ import os
 import re
 
 from aiohttp import hdrs, web
-from aiohttp.typedefs import Handler
+from multidict import CIMultiDictProxy, istr
 
 from gateway.exchange import EXCHANGE, ROUTES, Exchange
 
 REQUEST_ID_HEADER = "X-Request-ID"
-TRACE_HEADER = "traceparent"
-TRACE_STATE_HEADER = "tracestate"
+TRACE_HEADER = istr("traceparent")
+TRACE_STATE_HEADER = istr("tracestate")
 _LONGEST_STATE = 512
+_OFFERED = istr(REQUEST_ID_HEADER)
 _sane = re.compile(r"[A-Za-z0-9._:-]{1,128}").fullmatch
 
 
@@ -36,30 +37,30 @@ def new_request_id() -> str:
     return "req_" + os.urandom(12).hex()
 
 
-def _passed_on(request: web.Request) -> dict[str, str]:
+def _passed_on(headers: CIMultiDictProxy[str]) -> dict[str, str]:
     """Return the headers of a client's trace; a state longer than the standard asks for is left out."""
-    headers = {TRACE_HEADER: request.headers[TRACE_HEADER]}
-    state = ",".join(request.headers.getall(TRACE_STATE_HEADER, ()))
+    passed: dict[str, str] = {TRACE_HEADER: headers[TRACE_HEADER]}
+    state = ",".join(headers.getall(TRACE_STATE_HEADER, ()))
     if state and len(state) <= _LONGEST_STATE and state.isascii() and state.isprintable():
-        headers[TRACE_STATE_HEADER] = state
-    return headers
+        passed[TRACE_STATE_HEADER] = state
+    return passed
 
 
-@web.middleware
-async def request_id_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+def new_exchange(request: web.Request) -> Exchange:
     """Put an `Exchange` at `request[EXCHANGE]`. A sane X-Request-ID of the client is kept, any other is replaced."""
-    offered = request.headers.get(REQUEST_ID_HEADER)
+    headers = request.headers
+    offered = headers.get(_OFFERED)
     request_id = offered if offered is not None and _sane(offered) else new_request_id()
     exchange = Exchange(request_id, request.method)
-    if hdrs.CACHE_CONTROL in request.headers:
-        exchange.cache_control = ",".join(request.headers.getall(hdrs.CACHE_CONTROL))
-    if TRACE_HEADER in request.headers:
-        exchange.trace_id = trace_id(request.headers[TRACE_HEADER])
+    if hdrs.CACHE_CONTROL in headers:
+        exchange.cache_control = ",".join(headers.getall(hdrs.CACHE_CONTROL))
+    if TRACE_HEADER in headers:
+        exchange.trace_id = trace_id(headers[TRACE_HEADER])
         if exchange.trace_id is not None:
-            exchange.trace_headers = _passed_on(request)
+            exchange.trace_headers = _passed_on(headers)
     exchange.info = info = request.app[ROUTES].get(request.match_info.route)
     if info is not None:
         exchange.route = info.label
         exchange.dialect = info.dialect
     request[EXCHANGE] = exchange
-    return await handler(request)
+    return exchange

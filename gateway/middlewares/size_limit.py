@@ -1,22 +1,21 @@
 """Refuses a body that says it is too large before a byte of it is read, and sets the bound for reading the others."""
 
+from collections.abc import Callable
+
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 
 from gateway.errors import PayloadTooLargeError
-from gateway.exchange import EXCHANGE
+from gateway.exchange import Exchange
 
 
-def size_limit_middleware(max_bytes: int) -> Middleware:
-    """Return the middleware. A larger Content-Length is a PayloadTooLargeError, which also ends the connection.
+def size_limit_guard(max_bytes: int) -> Callable[[web.Request, Exchange], None]:
+    """Return the guard. A larger Content-Length is a PayloadTooLargeError, which also ends the connection.
 
     `max_bytes` holds for every route that has no bound of its own.
     """
 
-    @web.middleware
-    async def size_limit(request: web.Request, handler: Handler) -> web.StreamResponse:
+    def limit_size(request: web.Request, exchange: Exchange) -> None:
         """Refuse a body that says it is too large, and bound the reading of any other."""
-        exchange = request[EXCHANGE]
         info = exchange.info
         limit = max_bytes if info is None or info.max_body_bytes is None else info.max_body_bytes
         length = request.content_length
@@ -25,6 +24,5 @@ def size_limit_middleware(max_bytes: int) -> Middleware:
                 f"the request body is larger than {limit} bytes", headers={"Connection": "close"}
             )
         exchange.body_limit_bytes = limit
-        return await handler(request)
 
-    return size_limit
+    return limit_size

@@ -3,12 +3,9 @@
 import asyncio
 from typing import Any
 
-from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
-
 from gateway.errors import OverloadedError
-from gateway.exchange import EXCHANGE, Exchange
-from gateway.lifecycle import STOPPING, Lifecycle
+from gateway.exchange import Exchange
+from gateway.lifecycle import STOPPING
 
 RETRY_AFTER_S = 1
 
@@ -34,23 +31,6 @@ class Unshown:
         return self._task is not None and self._task.uncancel() == 0
 
 
-def stopping_middleware(lifecycle: Lifecycle) -> Middleware:
-    """Return the innermost middleware: what it raises is answered by the others as any error is."""
-    live = lifecycle.live
-
-    @web.middleware
-    async def stopping(request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer, for as long as the process lets it."""
-        unshown = Unshown(request[EXCHANGE], asyncio.current_task())
-        live.add(unshown)
-        try:
-            return await handler(request)
-        except asyncio.CancelledError:
-            if unshown.ended and unshown.is_only_reason():
-                headers = {"Retry-After": str(RETRY_AFTER_S), "Connection": "close"}
-                raise OverloadedError(STOPPING, headers=headers) from None
-            raise
-        finally:
-            live.discard(unshown)
-
-    return stopping
+def stopped() -> OverloadedError:
+    """Return the error for a request that was ended like this."""
+    return OverloadedError(STOPPING, headers={"Retry-After": str(RETRY_AFTER_S), "Connection": "close"})

@@ -13,7 +13,7 @@ _log = get_logger("tracing")
 
 
 class Trace(Protocol):
-    """The spans of one request, as far as those who ask backends see them. Nothing here raises or waits."""
+    """The spans of one request. Nothing here raises or waits."""
 
     def attempt(self, *, backend: str, model: str, host: str | None, port: int | None, path: str) -> dict[str, str]:
         """Begin the span of one try; return the headers that carry it to the backend."""
@@ -25,6 +25,10 @@ class Trace(Protocol):
 
     def answered(self, kind: str | None) -> None:
         """End the span of the try that did, at the end of its answer; `kind`: what broke it, None where nothing did."""
+        ...
+
+    def end(self, status: int) -> None:
+        """End the span of the request, which was answered with this status."""
         ...
 
 

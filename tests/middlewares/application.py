@@ -12,15 +12,15 @@ from gateway.exchange import Dialect
 from gateway.handlers.routing import RouteTable
 from gateway.handlers.unmatched import register_unmatched
 from gateway.keys.store import KeyStore
-from gateway.middlewares.access_log import access_log_middleware
-from gateway.middlewares.authentication import AddressOf, authentication_middleware, peer_address
+from gateway.lifecycle import Lifecycle
+from gateway.middlewares.access_log import AccessLog
+from gateway.middlewares.authentication import AddressOf, authentication_guard, peer_address
 from gateway.middlewares.cors import OriginPolicy, install_cors
-from gateway.middlewares.errors import error_middleware
 from gateway.middlewares.headers import set_answer_headers
-from gateway.middlewares.metrics import metrics_middleware
-from gateway.middlewares.origin import origin_middleware
-from gateway.middlewares.request_id import request_id_middleware
-from gateway.middlewares.size_limit import size_limit_middleware
+from gateway.middlewares.line import Observer, line
+from gateway.middlewares.metrics import Counting
+from gateway.middlewares.origin import origin_guard
+from gateway.middlewares.size_limit import size_limit_guard
 from gateway.telemetry.metrics import METRICS, Metrics
 from gateway.telemetry.recent import Recent
 
@@ -38,26 +38,23 @@ def build(
     detail: str = "normal",
     per_second: int = 0,
     recent: Recent | None = None,
+    lifecycle: Lifecycle | None = None,
 ) -> web.Application:
     """Return an application with the routes that `register` adds. Configure logging before."""
     metrics = Metrics("1.2.3")
     policy = OriginPolicy(origins)
-    app = web.Application(
-        middlewares=[
-            request_id_middleware,
-            access_log_middleware(detail=detail, per_second=per_second),
-            metrics_middleware(metrics, recent),
-            error_middleware,
-            origin_middleware(policy, listen_host),
-            authentication_middleware(
-                [SecretStr(key) for key in api_keys],
-                SecretStr(admin_key) if admin_key is not None else None,
-                keys=keys,
-                address=address,
-            ),
-            size_limit_middleware(MAX_BYTES),
-        ]
-    )
+    observers: list[Observer] = [AccessLog(detail=detail, per_second=per_second), Counting(metrics, recent)]
+    guards = [
+        origin_guard(policy, listen_host),
+        authentication_guard(
+            [SecretStr(key) for key in api_keys],
+            SecretStr(admin_key) if admin_key is not None else None,
+            keys=keys,
+            address=address,
+        ),
+        size_limit_guard(MAX_BYTES),
+    ]
+    app = web.Application(middlewares=[line(observers, guards, lifecycle or Lifecycle())])
     app[METRICS] = metrics
     install_cors(app, policy)
     app.on_response_prepare.append(set_answer_headers)

@@ -115,7 +115,7 @@ def test_successes_are_left_out_over_the_bound_and_counted() -> None:
 async def test_under_load_failures_are_logged_and_say_what_was_left_out(
     aiohttp_client: AiohttpClient, log: BytesIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.middlewares.access_log.monotonic_ns", lambda: 5_000_000_000)
+    monkeypatch.setattr("gateway.middlewares.line.monotonic_ns", lambda: 5_000_000_000)
     client = await aiohttp_client(build(answering(), raising(ValueError()), per_second=2))
     for _ in range(6):
         await client.get("/answers")

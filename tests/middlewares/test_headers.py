@@ -1,10 +1,14 @@
 import pytest
 from aiohttp import web
+from multidict import CIMultiDict
 from pytest_aiohttp.plugin import AiohttpClient, AiohttpServer
 
+from gateway.answers import WholeAnswer
 from gateway.exchange import EXCHANGE, Dialect
 from gateway.handlers.routing import RouteTable
+from gateway.lifecycle import Lifecycle
 from gateway.middlewares.headers import PAGE_POLICY, name_no_server
+from gateway.stopping import say_close
 from tests.middlewares.application import answering, build, raising, talk
 
 SECURITY = {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer"}
@@ -104,3 +108,45 @@ async def test_the_answer_to_broken_http_is_like_the_others(aiohttp_server: Aioh
         assert f"\r\n{name}: {value}\r\n".encode() in nameless
     served = b"GET /answers HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     assert (await talk(server.port or 0, served)).startswith(b"HTTP/1.1 200 ")
+
+
+def whole_and_other(routes: RouteTable) -> None:
+    """Register the same answer twice: written at once, and as aiohttp writes any."""
+
+    def asked(request: web.Request) -> CIMultiDict[str]:
+        exchange = request[EXCHANGE]
+        exchange.attempts, exchange.backend, exchange.backend_model, exchange.cache = 2, "main", "\u00fc\r\nX: y", "hit"
+        return CIMultiDict({"Content-Type": "application/json"})
+
+    async def whole(request: web.Request) -> web.Response:
+        return WholeAnswer(b"{}", asked(request))
+
+    async def other(request: web.Request) -> web.Response:
+        return web.Response(body=b"{}", headers=asked(request))
+
+    routes.add("POST", "/whole", whole, dialect=Dialect.OLLAMA)
+    routes.add("POST", "/other", other, dialect=Dialect.OLLAMA)
+
+
+@pytest.mark.parametrize("sent", [{}, {"Origin": "http://localhost"}, {"Connection": "close"}])
+async def test_an_answer_that_is_written_at_once_carries_the_same(
+    aiohttp_client: AiohttpClient, sent: dict[str, str]
+) -> None:
+    client = await aiohttp_client(build(whole_and_other))
+    heads = []
+    for path in ("/whole", "/other"):
+        response = await client.post(path, headers={**sent, "X-Request-ID": "mine"})
+        assert await response.read() == b"{}"
+        heads.append([(name, value) for name, value in response.headers.items() if name != "Date"])
+    assert heads[0] == heads[1]
+    assert {"X-Request-ID", "X-Gateway-Attempts", "X-Cache"} <= dict(heads[0]).keys()
+
+
+async def test_an_answer_that_is_written_at_once_hears_of_the_stop(aiohttp_client: AiohttpClient) -> None:
+    lifecycle = Lifecycle()
+    app = build(whole_and_other, lifecycle=lifecycle)
+    app.on_response_prepare.append(say_close(lifecycle))
+    client = await aiohttp_client(app)
+    assert "Connection" not in (await client.post("/whole")).headers
+    lifecycle.stopping = True
+    assert (await client.post("/whole")).headers["Connection"] == "close"

@@ -9,7 +9,6 @@ from pytest_aiohttp.plugin import AiohttpClient
 from gateway.exchange import Dialect
 from gateway.handlers.routing import RouteTable
 from gateway.lifecycle import Lifecycle
-from gateway.middlewares.stopping import stopping_middleware
 from tests.middlewares.application import build
 
 PATIENCE_S = 30.0
@@ -18,14 +17,12 @@ PATIENCE_S = 30.0
 def stoppable(
     lifecycle: Lifecycle, handler: Callable[[web.Request], Awaitable[web.StreamResponse]], dialect: Dialect
 ) -> web.Application:
-    """Return an application with the middleware, and `handler` at /slow."""
+    """Return an application with `handler` at /slow."""
 
     def register(routes: RouteTable) -> None:
         routes.add("POST", "/slow", handler, dialect=dialect)
 
-    app = build(register)
-    app.middlewares.append(stopping_middleware(lifecycle))
-    return app
+    return build(register, lifecycle=lifecycle)
 
 
 @pytest.mark.parametrize("dialect", [Dialect.OLLAMA, Dialect.OPENAI])
@@ -95,7 +92,7 @@ async def test_a_client_that_left_is_still_one_that_left(aiohttp_client: Aiohttp
             await ended.put(error)
             raise
 
-    app.middlewares.insert(len(app.middlewares) - 1, watch)
+    app.middlewares.insert(0, watch)
     client = await aiohttp_client(app, server_kwargs={"handler_cancellation": True})
     async with ClientSession() as leaving:
         asked = asyncio.create_task(leaving.post(client.make_url("/slow")))

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from multidict import CIMultiDictProxy
 
 from gateway.app import create_app
@@ -135,6 +136,7 @@ async def running_gateway(
     with captured_logging(config.log.effective_level, config.secrets()) as log:
         app = create_app(config)
         app.on_response_prepare.append(_hear_exchange)
+        app.middlewares.append(_hear_what_is_answered_whole)
         # A test that fails with an open stream must not hold up the others.
         options = runner_options(config)
         options["shutdown_timeout"] = 1.0
@@ -180,6 +182,13 @@ async def _hear_numbers(gateway: Gateway) -> None:
 
 async def _hear_exchange(request: web.Request, _response: web.StreamResponse) -> None:
     _hear("repr", repr(request.get(EXCHANGE)))
+
+
+@web.middleware
+async def _hear_what_is_answered_whole(request: web.Request, handler: Handler) -> web.StreamResponse:
+    response = await handler(request)
+    await _hear_exchange(request, response)
+    return response
 
 
 def _hear(source: str, *texts: str | bytes) -> None:
