@@ -7,8 +7,9 @@ from time import monotonic_ns
 
 import aiohttp
 
+from gateway.backends.asking import Taker
 from gateway.backends.responses import Response
-from gateway.backends.sessions import read_arrived
+from gateway.backends.sessions import hand_over, read_arrived
 from gateway.backends.watchdog import Watchdog
 from gateway.codecs.contract import BackendReader, Encoded, Target
 from gateway.codecs.events import End, Event, Failure, Finish, Raw, Usage
@@ -74,6 +75,10 @@ class Answer:
         self._seen_finished = False
         self.failure: ProxyException | None = None
         """What broke the answer; None while nothing did."""
+        self._taker: Taker | None = None
+        self._waiting = False
+        self._read_already: list[Event] | None = None
+        self._raised: Exception | None = None
         self._over = False
         self._complete = False
         self._stopped: ProxyException | None = None
@@ -114,6 +119,11 @@ class Answer:
         if delivery == "guarded":
             return self.reader.progress >= self._guarded_tokens
         return shown and delivery != "whole"
+
+    def pass_to(self, taker: Taker) -> None:
+        """Let `taker` have what arrives while `next` waits, at once: for a live token nobody has to be woken."""
+        self._taker = taker
+        hand_over(self._response.content, self._take)
 
     async def next(self) -> list[Event] | None:
         """Return the next batch of events, None after the last. A Failure is an event here, never raised."""
@@ -169,13 +179,19 @@ class Answer:
         reader = self.reader
         while not self._over:
             since_ns = monotonic_ns()
+            self._waiting = True
             try:
                 data = await read_arrived(content)
             except (aiohttp.ClientError, ConnectionError, ProxyException) as error:
                 return self._broken(reader.finish(self._end_of(error), monotonic_ns()))
             finally:
+                self._waiting = False
                 now_ns = monotonic_ns()
                 self._exchange.waited_ns += now_ns - since_ns
+            if self._raised is not None:
+                raise self._raised
+            if self._read_already is not None:
+                return self._ended(self._read_already)
             if not data:
                 return self._broken(reader.finish(End.CLEAN, monotonic_ns()))
             self._exchange.received_bytes += len(data)
@@ -190,6 +206,35 @@ class Answer:
             if self._has_told():
                 self._go_on()
         return None
+
+    def _take(self, data: bytes) -> bool:
+        """Read what arrives while `next` waits, and pass it on; return False where that is left to `next`.
+
+        So is what ends the answer. It wakes `next`, which finds it read already.
+        """
+        taker = self._taker
+        if not self._waiting or taker is None or self._stopped is not None or self._read_already is not None:
+            return False
+        if self._raised is not None or not taker.ready:
+            return False
+        exchange = self._exchange
+        now_ns = done_ns = monotonic_ns()
+        exchange.received_bytes += len(data)
+        try:
+            events = self.reader.feed(data, now_ns)
+            if self.reader.ended:
+                self._read_already = events
+            elif events:
+                done_ns = taker.take(events, now_ns)
+        except Exception as error:  # noqa: BLE001 - raised by `next`, which is woken: raised here, it would be the connection's
+            self._raised = error
+        exchange.translation_ns += done_ns - now_ns
+        exchange.waited_ns -= done_ns - now_ns
+        if self._read_already is not None or self._raised is not None:
+            return False
+        if self._has_told():
+            self._go_on()
+        return True
 
     def _go_on(self) -> None:
         """Start the clock anew after output, else go on with it: comments and empty deltas are silence too.

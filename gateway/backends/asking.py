@@ -18,6 +18,19 @@ class ReaderState(Protocol):
         ...
 
 
+class Taker(Protocol):
+    """Takes batches of events while somebody waits for the next one, without being waited for."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether a batch can be taken now."""
+        ...
+
+    def take(self, events: list[Event], now_ns: int) -> int:
+        """Take a batch without Finish or Failure; return when that was done but for sending it, monotonic ns."""
+        ...
+
+
 class Answering(Protocol):
     """One answer being read: a batch of events at a time."""
 
@@ -38,6 +51,10 @@ class Answering(Protocol):
 
     async def next(self) -> list[Event] | None:
         """Return the next batch of events, None after the last. A Failure is an event here, never raised."""
+        ...
+
+    def pass_to(self, taker: Taker) -> None:
+        """Let `taker` have what comes while `next` waits, where that costs less; `next` returns what it did not get."""
         ...
 
     def end(self) -> None:

@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 
 from gateway._version import __version__
 from gateway.backends.answer import Answer
-from gateway.backends.asking import Answering
+from gateway.backends.asking import Answering, Taker
 from gateway.backends.backend import Backend
 from gateway.backends.cache_stores import CacheStore
 from gateway.backends.pool import Pool
@@ -145,6 +145,9 @@ class RecordedAnswer:
         self._answer = answer
         self._recording = recording
 
+    def pass_to(self, taker: Taker) -> None:
+        """Pass nothing by: each batch is noted."""
+
     async def next(self) -> list[Event] | None:
         """Return the next batch of events, None after the last."""
         events = await self._answer.next()
@@ -168,6 +171,9 @@ class ReplayedAnswer:
         for event in self._events:
             if isinstance(event, Usage):
                 exchange.prompt_tokens, exchange.completion_tokens = event.prompt_tokens, event.completion_tokens
+
+    def pass_to(self, taker: Taker) -> None:
+        """Pass nothing by: `next` never waits."""
 
     async def next(self) -> list[Event] | None:
         """Return the next batch of events, None after the last."""

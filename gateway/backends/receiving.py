@@ -5,6 +5,7 @@ whole chunks are taken out of a read together; the parser gets all the rest, and
 """
 
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp.client_proto import ResponseHandler
@@ -47,15 +48,24 @@ class Receiver(ResponseHandler):
     def __init__(self, loop: Any) -> None:
         super().__init__(loop)
         self._body: StreamReader | None = None  # of an answer whose chunks are taken here
+        self._take: Callable[[bytes], bool] | None = None
         self._awaits_head = False
         self._missing = 0  # bytes of a chunk, and of its line end, that the parser waits for
         self._held = b""  # the beginning of a line with a size
 
     def set_response_params(self, **params: Any) -> None:
         """Prepare for the next answer."""
-        self._body, self._missing, self._held = None, 0, b""
+        self._body, self._take, self._missing, self._held = None, None, 0, b""
         self._awaits_head = True
         super().set_response_params(**params)
+
+    def hand_over(self, body: StreamReader, take: Callable[[bytes], bool]) -> None:
+        """Give what arrives of a body to `take`; what that returns False for is left to the body's reader.
+
+        Only whole chunks, and none while others wait to be read. Where bodies come otherwise, nothing changes.
+        """
+        if body is self._body:
+            self._take = take
 
     def data_received(self, data: bytes) -> None:
         """Take what arrived."""
@@ -103,7 +113,7 @@ class Receiver(ResponseHandler):
 
     def _take_chunks(self, body: StreamReader, data: bytes) -> None:
         if len(data) < _MOST_KNOWN and not self._missing and not self._held and (chunk := _one_chunk(data)):
-            body.feed_data(chunk)
+            self._give(body, chunk)
             return
         if self._missing:
             missing, self._missing = self._missing, max(0, self._missing - len(data))
@@ -122,13 +132,17 @@ class Receiver(ResponseHandler):
             self._leave_to_parser(data)
             return
         if chunks:
-            body.feed_data(b"".join(chunks) if len(chunks) > 1 else chunks[0])
+            self._give(body, b"".join(chunks) if len(chunks) > 1 else chunks[0])
         begun = parts[whole:]
         if is_last and begun == [b""]:
             self._leave_to_parser(_LAST_CHUNK)
         elif begun != [b""]:
             rest = _LINE_END.join(begun) + (_LAST_CHUNK if is_last else b"")
             self._begin_chunk(rest)
+
+    def _give(self, body: StreamReader, data: bytes) -> None:
+        if self._take is None or body._buffer or not self._take(data):
+            body.feed_data(data)
 
     def _begin_chunk(self, rest: bytes) -> None:
         """Give the parser the beginning of a chunk, and note how much is missing; keep that of its size."""
@@ -145,7 +159,7 @@ class Receiver(ResponseHandler):
 
     def _leave_to_parser(self, data: bytes) -> None:
         """Give the parser this and all that follows: the end, or what is not for us to judge."""
-        self._body = None
+        self._body = self._take = None
         super().data_received(data)
 
 

@@ -1,5 +1,6 @@
 """The sessions to backends, and how bodies are read: as aiohttp does, but for what it repeats with every piece."""
 
+from collections.abc import Callable
 from functools import partial
 from time import monotonic
 from typing import Any, Final, TypedDict
@@ -50,6 +51,13 @@ class Connector(aiohttp.TCPConnector):
             protocol.close()
         del self._conns[key]
         return None
+
+
+def hand_over(content: aiohttp.StreamReader, take: Callable[[bytes], bool]) -> None:
+    """Have `take` called with what arrives of a body, where its connection can: see `Receiver.hand_over`."""
+    protocol = content._protocol
+    if isinstance(protocol, Receiver):
+        protocol.hand_over(content, take)
 
 
 async def read_arrived(content: aiohttp.StreamReader) -> bytes:

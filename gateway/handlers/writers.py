@@ -116,6 +116,27 @@ class RawForm:
         return b"data: %b\n\n" % error_body("openai", error, request_id)
 
 
+class _Passage:
+    """Takes batches of an answer that has begun as they come: a `Taker`."""
+
+    def __init__(self, form: StreamForm, outlet: Outlet) -> None:
+        self._form = form
+        self._outlet = outlet
+
+    @property
+    def ready(self) -> bool:
+        """Whether a batch can be written without waiting."""
+        return self._outlet.ready
+
+    def take(self, events: list[Event], now_ns: int) -> int:
+        """Write a batch; return when its bytes were made."""
+        data, chunks, _ = self._form.write(events, now_ns)
+        made_ns = monotonic_ns()
+        if data:
+            self._outlet.write_at_once(data, chunks, now_ns)
+        return made_ns
+
+
 async def stream_answer(
     request: web.Request, form: StreamForm, attempts: AbstractAsyncContextManager[Answering]
 ) -> web.StreamResponse:
@@ -146,6 +167,7 @@ async def _pour(
             async with attempts as answer:
                 live.follow(answer)
                 form.begin(answer, outlet.headers)
+                answer.pass_to(_Passage(form, outlet))
                 while (events := await answer.next()) is not None:
                     now_ns = monotonic_ns()
                     data, chunks, failure = form.write(events, now_ns)
