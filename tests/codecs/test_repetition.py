@@ -118,7 +118,9 @@ def outcome(reader: BackendReader, reads: Sequence[bytes]) -> tuple[object, ...]
     events += reader.finish(End.CLEAN, 0)
     passed = b"".join(one.data for one in events if isinstance(one, Raw))
     others = [one for one in one_by_one(events) if not isinstance(one, Raw)]
-    return passed, others, reader.progress, reader.finished, reader.ended
+    # What passes unread is counted by its lines: an empty one among pieces may count as one of them.
+    progress = reader.progress if others and not passed else bool(reader.progress)
+    return passed, others, progress, reader.finished, reader.ended
 
 
 READERS: dict[str, Callable[[], BackendReader]] = {
