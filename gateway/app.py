@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from functools import partial
 
+import msgspec
 from aiohttp import web
 
 from gateway._version import __version__
@@ -34,7 +35,7 @@ from gateway.handlers.routing import RouteTable
 from gateway.handlers.unmatched import register_unmatched
 from gateway.handlers.version import VersionHandler
 from gateway.keys.store import KeyStore
-from gateway.lifecycle import LIFECYCLE, Lifecycle
+from gateway.lifecycle import BREAKERS, BREAKERS_NOW, LIFECYCLE, Lifecycle
 from gateway.middlewares.access_log import AccessLog
 from gateway.middlewares.authentication import authentication_guard, peer_address
 from gateway.middlewares.cors import OriginPolicy, install_cors
@@ -90,6 +91,8 @@ def create_app(config: Config, lifecycle: Lifecycle | None = None) -> web.Applic
     app.on_response_prepare.append(set_answer_headers)
     install_cors(app, policy)
     fleet = _add_backends(app, config, metrics, keys)
+    if lifecycle.worker is not None:
+        _share_breakers(app, fleet)
     admission = _add_admission(app, config, metrics)
     if metrics is not None:
         metrics.breaker_states = fleet.pool.breakers.not_closed
@@ -178,6 +181,26 @@ def _add_backends(app: web.Application, config: Config, metrics: Metrics | None,
     app[CLOSE] = close
     app.cleanup_ctx.append(live)
     return fleet
+
+
+def _share_breakers(app: web.Application, fleet: LiveFleet) -> None:
+    """Have the workers' breakers learn of each other."""
+    from gateway.backends.shared_breakers import SharedBreakers
+
+    lifecycle, pool = app[LIFECYCLE], fleet.pool
+    shared = SharedBreakers(
+        pool.breakers, partial(lifecycle.tell, BREAKERS), known=lambda backend: backend in pool.backends
+    )
+    lifecycle.topics |= {BREAKERS: shared.hear, BREAKERS_NOW: shared.now}
+
+    async def live(_: web.Application) -> AsyncIterator[None]:
+        # A supervisor of an older version does not know, nor does one that is busy: then this worker learns by itself.
+        with suppress(ChannelError, msgspec.ValidationError):
+            shared.learn(await lifecycle.ask(BREAKERS_NOW))
+        yield
+        shared.close()
+
+    app.cleanup_ctx.append(live)
 
 
 def _asks(app: web.Application, config: Config, metrics: Metrics | None) -> Asks:

@@ -16,7 +16,8 @@ RELOAD = "reload"
 RELOAD_WITHIN_S = 60.0
 LEVEL = "log_level"
 """The topic under which processes are told from which level on to log, and the supervisor which one that is."""
-
+BREAKERS, BREAKERS_NOW = "breakers", "breakers_now"
+"""The topics under which workers tell each other what their breakers learn, and ask for it when they start."""
 
 STOPPING = "the gateway is stopping, please try again"
 """What a client is told whose request the stop ends."""
@@ -38,6 +39,10 @@ class Link(Protocol):
 
     async def collect(self, topic: str, payload: Any = None) -> list[Any]:
         """Return the answers of all workers. Raises ChannelError."""
+        ...
+
+    def tell(self, topic: str, payload: Any = None) -> None:
+        """Send the supervisor a notice, which may be lost."""
         ...
 
 
@@ -88,6 +93,11 @@ class Lifecycle:
     async def collect(self, topic: str, payload: Any = None) -> list[Any]:
         """Return the answers of all processes that serve, the own one included. Raises ChannelError."""
         return [await self.topics[topic](payload)] if self.link is None else await self.link.collect(topic, payload)
+
+    def tell(self, topic: str, payload: Any = None) -> None:
+        """Send the supervisor a notice, which may be lost; where there is none, nobody hears it."""
+        if self.link is not None:
+            self.link.tell(topic, payload)
 
     async def reload_everywhere(self) -> Sequence[str]:
         """Have every process read the configuration again; return the backends' names.

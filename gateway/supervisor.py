@@ -15,9 +15,10 @@ from gateway.admission.supervised import counting, local_counts
 from gateway.certificate import Certificate
 from gateway.channel import ANSWER_WITHIN_S, COLLECT, ChannelError, Collection
 from gateway.config import Config, ConfigError, Problem
-from gateway.lifecycle import LEVEL, RELOAD, RELOAD_WITHIN_S, packed
+from gateway.lifecycle import BREAKERS, BREAKERS_NOW, LEVEL, RELOAD, RELOAD_WITHIN_S, packed
 from gateway.listener import Listener, address_of, open_listener, turn_away
 from gateway.notify import ServiceManager
+from gateway.relay import Relay
 from gateway.signals import on_hangup, on_level_signal, stop_on_signals
 from gateway.slot import Slot
 from gateway.stopping import longest_end_s
@@ -29,6 +30,8 @@ PING_EVERY_S = 5.0
 HUNG_AFTER_S = 20.0
 """How long a worker may be silent before it is ended: no request blocks an event loop for that long."""
 LEAVE_MARGIN_S = 2.0
+BREAKERS_WITHIN_S = 0.5
+"""How long a worker that starts is kept waiting for what another one knows of the backends."""
 LIMITS = "limits"
 """The topic under which workers count together what clients use."""
 
@@ -68,14 +71,17 @@ class Supervisor:
         self._address = address_of(listener.socket, tls=config.listen.tls)
         self._manager = ServiceManager.of(os.environ)
         self._ledger = Ledger()
+        breakers = Relay(BREAKERS)
         topics = {
             RELOAD: self._answer_reload,
             COLLECT: self._answer_collect,
             LIMITS: counting(local_counts()),
             FAMILIES: self._note_numbers,
             LEVEL: self._answer_level,
+            BREAKERS: breakers.pass_on,
+            BREAKERS_NOW: self._answer_breakers,
         }
-        self._plan = Plan(listener.socket, listener.activated, lifeline, arguments, topics)
+        self._plan = Plan(listener.socket, listener.activated, lifeline, arguments, topics, breakers)
         self._slots: list[Slot] = []
         self._leaving: dict[asyncio.Task[None], WorkerProcess] = {}
         self._changing = asyncio.Lock()
@@ -261,6 +267,13 @@ class Supervisor:
     async def _answer_level(self, _payload: Any) -> str | None:
         """Answer a worker that starts: the level that was chosen, None where its settings say which."""
         return self._level
+
+    async def _answer_breakers(self, _payload: Any) -> Any:
+        """Answer a worker that starts: what the breakers of one that serves are now, nothing while none answers."""
+        for worker in self._kept:
+            with suppress(ChannelError):  # it is being replaced, hangs, or is of an older version
+                return await worker.ask(BREAKERS_NOW, timeout_s=BREAKERS_WITHIN_S)
+        return []
 
     async def _answer_reload(self, _payload: Any) -> dict[str, Any]:
         """Have every worker read the configuration again, if it is right."""

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Self
 
 import gateway
 from gateway.channel import ANSWER_WITHIN_S, Channel, ChannelError, Topic
+from gateway.relay import Relay
 from gateway.telemetry.logging import get_logger
 
 READY, PING, STOP = "ready", "ping", "stop"
@@ -64,6 +65,7 @@ class Plan:
     lifeline: int
     arguments: Sequence[str]
     topics: Mapping[str, Topic]
+    relay: Relay
 
 
 class WorkerProcess:
@@ -95,16 +97,18 @@ class WorkerProcess:
             raise StartError(EXIT_NO_PROCESS) from None
         worker = cls(number, process)
         try:
-            await worker._connect(mine, plan.topics)
+            await worker._connect(mine, plan)
             await worker._until_ready()
         except BaseException:
             await worker.end_now()
             raise
         return worker
 
-    async def _connect(self, end: socket.socket, topics: Mapping[str, Topic]) -> None:
-        self._channel = await Channel.over(end, {**topics, READY: self._on_ready})
+    async def _connect(self, end: socket.socket, plan: Plan) -> None:
+        self._channel = await Channel.over(end, {**plan.topics, READY: self._on_ready})
         self._listening = asyncio.create_task(self._channel.listen())
+        plan.relay.join(self.pid, self._channel)
+        self._listening.add_done_callback(lambda _: plan.relay.leave(self.pid))
 
     async def _on_ready(self, _payload: Any) -> None:
         self._ready_s = self.heard_s = monotonic()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway import worker_process
+from gateway.relay import Relay
 from gateway.worker_process import Inherited, Plan, StartError, WorkerProcess
 from tests.telemetry.capture import captured_logging
 
@@ -21,7 +22,7 @@ async def test_an_interpreter_that_is_gone_is_a_failed_start_and_leaves_no_descr
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     readable, held = os.pipe()
     with closing(socket.create_server(("127.0.0.1", 0))) as listener, captured_logging("INFO", []) as log:
-        plan = Plan(listener, activated=False, lifeline=readable, arguments=(), topics={})
+        plan = Plan(listener, activated=False, lifeline=readable, arguments=(), topics={}, relay=Relay("t"))
         before = len(os.listdir("/dev/fd"))
         with pytest.raises(StartError):
             await WorkerProcess.start(0, plan)

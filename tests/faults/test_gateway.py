@@ -35,6 +35,14 @@ async def test_the_quick_faults_are_survived_in_every_way() -> None:
     assert bad == []
 
 
+async def test_workers_open_a_breaker_and_probe_as_one() -> None:
+    found: list[Finding] = []
+    async with bench(FAST, WORKERS="2") as running:
+        await run_rows(running.asking, running.backend, WAYS, [15], found.append, measured=True, side_by_side=True)
+    assert len(found) == len(WAYS)
+    assert [(one.way, str(one.verdict), one.notes) for one in found if one.verdict > Verdict.PASS] == []
+
+
 @pytest.mark.parametrize("measure", [leaving, smuggling, too_much], ids=lambda measure: measure.__name__)
 async def test_a_bad_client_is_survived(measure: Callable[[Bench], Awaitable[Measured]]) -> None:
     async with bench(FAST, [NARROW]) as running:

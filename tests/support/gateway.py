@@ -19,6 +19,7 @@ from gateway.backends import POOL
 from gateway.catalog import CATALOG
 from gateway.config import Config
 from gateway.exchange import EXCHANGE
+from gateway.lifecycle import Lifecycle
 from gateway.middlewares.headers import name_no_server
 from gateway.server import runner_options
 from tests.support.backend import LONG_S, ScriptedBackend
@@ -127,14 +128,14 @@ async def read_reply(response: aiohttp.ClientResponse) -> Reply:
 
 @asynccontextmanager
 async def running_gateway(
-    backend: ScriptedBackend | str, settings: Mapping[str, str] | None = None
+    backend: ScriptedBackend | str, settings: Mapping[str, str] | None = None, lifecycle: Lifecycle | None = None
 ) -> AsyncIterator[Gateway]:
     """Run a gateway in front of `backend`; without retries and with all logging unless `settings` say otherwise."""
     base_url = backend if isinstance(backend, str) else backend.url
     defaults = {"OPENAI_API_BASE_URL": base_url, "MAX_RETRIES": "0", "LOG_LEVEL": "DEBUG"}
     config = Config.from_mapping({**defaults, **(settings or {})})
     with captured_logging(config.log.effective_level, config.secrets()) as log:
-        app = create_app(config)
+        app = create_app(config, lifecycle)
         app.on_response_prepare.append(_hear_exchange)
         app.middlewares.append(_hear_what_is_answered_whole)
         # A test that fails with an open stream must not hold up the others.
