@@ -160,10 +160,10 @@ class Metrics:
 
         `sent_bytes` and `body_bytes` are the sizes of the answer's and of the request's body.
         """
-        numbers = self._route(exchange.route)
+        numbers = self.routes.get(exchange.route) or self._route(exchange.route)
         numbers.in_flight -= 1
         method = exchange.method if exchange.method in _METHODS else OTHER
-        key = (method, status, exchange.dialect.value)
+        key = (method, status, exchange.dialect._value_)  # the public name of it is a property: five times as dear
         numbers.requests[key] = numbers.requests.get(key, 0) + 1
         ended_ns = exchange.started_ns + duration_ns
         numbers.durations.observe_of(duration_ns, exchange.request_id, exchange.trace_id, ended_ns)
@@ -205,7 +205,7 @@ class Metrics:
                     latency = self.latencies[backend] = nanoseconds(FIRST_CHUNK_BUCKETS_S)
                 latency.observe(answered_ns - began_ns)
         if exchange.translation_ns:
-            codec = exchange.dialect.value
+            codec = exchange.dialect._value_
             translation = self.translations.get(codec)
             if translation is None:
                 translation = self.translations[codec] = nanoseconds(OVERHEAD_BUCKETS_S)

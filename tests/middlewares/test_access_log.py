@@ -8,7 +8,7 @@ from pytest_aiohttp.plugin import AiohttpClient, AiohttpServer
 
 from gateway.exchange import EXCHANGE, Dialect, Exchange
 from gateway.handlers.routing import RouteTable
-from gateway.middlewares.access_log import Sampler, access_record
+from gateway.middlewares.access_log import Sampler, add_access
 from gateway.telemetry.logging import get_logger, set_level
 from tests.middlewares.application import answering, build, json_lines, raising
 from tests.telemetry.capture import captured_logging
@@ -82,7 +82,9 @@ VERBOSE = {
 
 @pytest.mark.parametrize(("detail", "expected"), [("minimal", MINIMAL), ("normal", NORMAL), ("verbose", VERBOSE)])
 def test_the_line_says_as_much_of_an_inference_as_is_wanted(detail: str, expected: dict[str, object]) -> None:
-    assert access_record(inference(), 502, 99, 11_000_000, detail=detail) == expected
+    record: dict[str, object] = {}
+    add_access(record, inference(), 502, 99, 11_000_000, detail=detail)
+    assert record == expected
 
 
 async def test_only_the_verbose_line_wants_to_know_what_was_asked(aiohttp_client: AiohttpClient, log: BytesIO) -> None:

@@ -185,7 +185,7 @@ def test_a_logger_of_frequent_events_writes_whatever_the_level_was_when_it_was_m
     with captured_logging("ERROR") as stream:
         log = FrequentLog("access")
         set_level("INFO")
-        log.info("seen", {"status": 200})
+        log.write(log.beginning("seen") | {"status": 200})
     (line,) = lines_of(stream)
     assert (line["event"], line["component"], line["level"], line["status"]) == ("seen", "access", "info", 200)
 
