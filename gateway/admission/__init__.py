@@ -1,7 +1,7 @@
 """Admission: which model a client may ask, how often, and when its turn is."""
 
 from gateway.admission.addresses import client_address
-from gateway.admission.admission import Admission, Meter
+from gateway.admission.admission import FREE, Admission, Meter
 from gateway.admission.permissions import allowed
 
-__all__ = ["Admission", "Meter", "allowed", "client_address"]
+__all__ = ["FREE", "Admission", "Meter", "allowed", "client_address"]

@@ -68,14 +68,14 @@ class Admission:
     def admitted(self, exchange: Exchange, caller: Caller, model: str) -> AbstractAsyncContextManager[None]:
         """Wait on entering until the caller may ask `model`; on leaving, count what the exchange says it used.
 
-        Raises ForbiddenError at once, and on entering RateLimitedError and OverloadedError.
+        FREE where nothing is limited. Raises ForbiddenError at once, RateLimitedError and OverloadedError on entering.
         """
         if caller.models is not None and not allowed(caller, model):
             self._meter.admission_refused("model")
             text = f"this key may not use the model {model[:200]!r}"
             raise ForbiddenError(text, param="model", code="model_not_allowed")
         if self._open and caller.rpm is None and caller.tpm is None and caller.concurrency is None:
-            return _FREE
+            return FREE
         return _Admitted(self, exchange, caller)
 
     async def aclose(self) -> None:
@@ -159,7 +159,8 @@ class _Free:
     ) -> None: ...
 
 
-_FREE = _Free()
+FREE = _Free()
+"""The place of a request that nothing limits: whoever holds it holds nothing."""
 
 
 class _NoMeter:

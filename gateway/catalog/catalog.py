@@ -86,7 +86,8 @@ class Catalog:
         """
         if not self._cache_ttl_s:
             return None
-        slot = self._slots.get(b"") if not self._setup.per_client_key else None
+        # A client without a key sees what all such see; for one with a key its digest is to be made first.
+        slot = self._slots.get(b"") if not client_key or not self._setup.per_client_key else None
         if slot is None or slot.routes is None or slot.seen != self._changes or self._clock() >= slot.due_s:
             seen = self._changes
             slot = self._look(client_key)
@@ -95,6 +96,8 @@ class Catalog:
             slot.seen = seen
         else:
             routes = slot.routes
+            if self._setup.per_client_key:
+                self._slots.move_to_end(b"")
         return routes.kept.get(name)
 
     async def resolve(self, name: str, client_key: str | None) -> tuple[Target, ...]:

@@ -47,12 +47,13 @@ def read_request[T: OllamaSchema](
     value = decode_first_value(body, empty="missing request body", charset=_encoding(charset))
     value = fold_keys(value, schema)
     try:
-        return schema.model_validate(value)
+        validated: T = schema.__pydantic_validator__.validate_python(value)
     except ValidationError as error:
         found = _first_error(error, value)
         fields, element = wire_fields(schema, found["loc"])
         name = go_name or schema.go_name
         raise RequestError(type_error_text(name, fields, element, found["type"], found["input"])) from None
+    return validated
 
 
 def read_openai_request[T: OpenAISchema](schema: type[T], body: bytes, *, charset: str | None = None) -> T:
@@ -61,9 +62,11 @@ def read_openai_request[T: OpenAISchema](schema: type[T], body: bytes, *, charse
     if value is not None and not isinstance(value, dict):
         raise RequestError("the body must be a JSON object")
     try:
-        return schema.model_validate(value or {})
+        # Not `model_validate`, which looks for options first and takes a quarter longer.
+        validated: T = schema.__pydantic_validator__.validate_python(value or {})
     except ValidationError as error:
         raise _openai_error(schema, _first_error(error, value)) from None
+    return validated
 
 
 def in_utf8(body: bytes, charset: str | None) -> bytes:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from gateway.admission import FREE
 from gateway.backends.asking import Answering, Asks
 from gateway.callers import CALLER, Caller
 from gateway.codecs.contract import Question, Target
@@ -68,9 +69,9 @@ class AdmittedAttempts:
 
 def admitted_attempts(
     request: web.Request, admission: Admits, pool: Asks, question: Question, candidates: Sequence[Target]
-) -> AdmittedAttempts:
-    """Return what waits for a place, then for an answer. Raises ForbiddenError at once."""
-    return AdmittedAttempts(
-        place_for(request, admission, question, candidates),
-        pool.attempts(request[EXCHANGE], candidates, question),
-    )
+) -> AbstractAsyncContextManager[Answering]:
+    """Return what waits for a place, where one is needed, then for an answer. Raises ForbiddenError at once."""
+    exchange = request[EXCHANGE]
+    place = admission.admitted(exchange, request[CALLER], served_name(question, candidates))
+    attempts = pool.attempts(exchange, candidates, question)
+    return attempts if place is FREE else AdmittedAttempts(place, attempts)

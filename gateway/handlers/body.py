@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
+from functools import lru_cache
 
 from aiohttp import hdrs, web
+from aiohttp.helpers import parse_content_type
 
 from gateway.codecs.bodies import body_decoder, refuse_binary, too_large
 from gateway.codecs.multipart import RequestParts, split_parts
@@ -16,6 +18,8 @@ BODY_TIMEOUT_S: web.AppKey[float] = web.AppKey("body_timeout_s", float)
 """How long a client may take to send its body."""
 MAX_CONTAINERS = 250_000
 """How many objects and lists a body may have: decoded, a small one takes thirty times the room it had as text."""
+_STAYS_BYTES = 32 * 1024
+"""What may stay where it was received: less than what stops a connection from receiving more."""
 _BODY: web.RequestKey[bytes] = web.RequestKey("body", bytes)
 
 
@@ -29,7 +33,7 @@ async def read_body(request: web.Request) -> bytes:
     exchange = request[EXCHANGE]
     if exchange.body_read:
         return request[_BODY]
-    refuse_binary(request.content_type)
+    charset_of(request)
     body = _arrived(request)
     if body is None:
         body = await waiting(exchange, in_time(_whole(request), request.app[BODY_TIMEOUT_S]))
@@ -41,10 +45,15 @@ async def read_body(request: web.Request) -> bytes:
     return body
 
 
+def charset_of(request: web.Request) -> str | None:
+    """Return the charset that the Content-Type names, None for none. Raises UnsupportedMediaError as `read_body`."""
+    return _charset(request.headers.get(hdrs.CONTENT_TYPE))
+
+
 async def read_parts(request: web.Request) -> RequestParts:
     """Return the whole body as a request and the images beside it; raises what `read_body` and `split_parts` raise."""
     body = await read_body(request)
-    return split_parts(body, request.headers.get(hdrs.CONTENT_TYPE, ""), request.charset)
+    return split_parts(body, request.headers.get(hdrs.CONTENT_TYPE, ""), charset_of(request))
 
 
 async def in_time[T](reading: Awaitable[T], timeout_s: float) -> T:
@@ -79,10 +88,23 @@ def _arrived(request: web.Request) -> bytes | None:
     content = request.content
     if not content.is_eof() or content.exception() is not None or hdrs.CONTENT_ENCODING in request.headers:
         return None
-    limit = request[EXCHANGE].body_limit_bytes
-    if content.total_bytes > limit:
+    limit, size = request[EXCHANGE].body_limit_bytes, content.total_bytes
+    if size > limit:
         raise too_large(limit)
+    if 0 < size < _STAYS_BYTES:
+        pieces = content._buffer
+        if len(pieces) == 1 and len(pieces[0]) == size:
+            return pieces[0]
     return content.read_nowait()
+
+
+@lru_cache(maxsize=256)
+def _charset(content_type: str | None) -> str | None:
+    if content_type is None:
+        return None
+    kind, parameters = parse_content_type(content_type)
+    refuse_binary(kind)
+    return parameters.get("charset")
 
 
 async def _whole(request: web.Request) -> bytes:

@@ -15,7 +15,7 @@ from gateway.codecs.openai_questions import OpenAIRequest, PassThroughQuestion
 from gateway.codecs.requests import in_utf8, read_openai_request
 from gateway.exchange import EXCHANGE, Dialect
 from gateway.handlers.admitting import Admits, admitted_attempts
-from gateway.handlers.body import read_body
+from gateway.handlers.body import charset_of, read_body
 from gateway.handlers.routing import RouteTable
 from gateway.handlers.writers import RawForm, split_raw, stream_answer
 from gateway.schemas.openai import ChatCompletionRequest, CompletionRequest, EmbeddingRequest
@@ -47,8 +47,9 @@ class PassThroughHandler:
         """Answer one request."""
         exchange = request[EXCHANGE]
         body = await read_body(request)
-        asked = read_openai_request(self._schema, body, charset=request.charset)
-        question = PassThroughQuestion(self._path, in_utf8(body, request.charset), asked)
+        charset = charset_of(request)
+        asked = read_openai_request(self._schema, body, charset=charset)
+        question = PassThroughQuestion(self._path, in_utf8(body, charset), asked)
         exchange.model = question.model
         exchange.stream = not question.whole
         candidates: Sequence[Target] | None = self._catalog.resolved(question.model, exchange.client_key)
