@@ -9,7 +9,7 @@ import aiohttp
 
 from gateway.backends.asking import Taker
 from gateway.backends.responses import Response
-from gateway.backends.sessions import hand_over, read_arrived
+from gateway.backends.sessions import hand_over, has_arrived, read_arrived
 from gateway.backends.watchdog import Watchdog
 from gateway.codecs.contract import BackendReader, Encoded, Target
 from gateway.codecs.events import End, Event, Failure, Finish, Raw, Usage
@@ -180,6 +180,8 @@ class Answer:
         while not self._over:
             since_ns = monotonic_ns()
             self._waiting = True
+            if not has_arrived(content):
+                self._watchdog.watch()
             try:
                 data = await read_arrived(content)
             except (aiohttp.ClientError, ConnectionError, ProxyException) as error:

@@ -60,6 +60,11 @@ def hand_over(content: aiohttp.StreamReader, take: Callable[[bytes], bool]) -> N
         protocol.hand_over(content, take)
 
 
+def has_arrived(content: aiohttp.StreamReader) -> bool:
+    """Whether `read_arrived` would not wait: some of a body is there, or its end, or what broke it."""
+    return content.at_eof() or bool(content._buffer) or content.exception() is not None
+
+
 async def read_arrived(content: aiohttp.StreamReader) -> bytes:
     """Return all of a body that has arrived, after waiting for some of it; nothing at its end.
 

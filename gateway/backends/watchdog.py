@@ -8,7 +8,10 @@ from gateway.errors import UpstreamTimeoutError
 
 
 class Watchdog:
-    """Calls `expire` with the error of the clock that ran out. Moving a deadline costs an assignment, not a timer."""
+    """Calls `expire` with the error of the clock that ran out. Moving a deadline costs an assignment, not a timer.
+
+    Nothing runs out before `watch`: what has arrived already needs no timer.
+    """
 
     __slots__ = ("_clock", "_deadline", "_expire", "_left_s", "_limit_s", "_loop", "_timer")
 
@@ -29,7 +32,12 @@ class Watchdog:
         self._clock = clock
         self._limit_s = limit_s
         self._deadline = self._loop.time() + limit_s - passed_s
-        if self._timer is None or self._timer.when() > self._deadline:
+        if self._timer is not None and self._timer.when() > self._deadline:
+            self._arm()
+
+    def watch(self) -> None:
+        """Wait for it from now on."""
+        if self._timer is None and self._deadline < math.inf:
             self._arm()
 
     def pause(self) -> None:
@@ -40,7 +48,7 @@ class Watchdog:
     def resume(self) -> None:
         """Go on with the clock that was stopped."""
         self._deadline = self._loop.time() + self._left_s
-        if self._timer is None or self._timer.when() > self._deadline:
+        if self._timer is not None and self._timer.when() > self._deadline:
             self._arm()
 
     def close(self) -> None:

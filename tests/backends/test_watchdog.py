@@ -39,6 +39,7 @@ async def test_the_error_names_the_clock_that_ran_out(clock: str, text: str) -> 
     expired = Expired()
     watchdog = Watchdog(expired)
     watchdog.expect(clock, 0.02)
+    watchdog.watch()
     error = await expired.first()
     assert (error.clock, error.message, error.status) == (clock, text, 504)
     watchdog.close()
@@ -48,6 +49,7 @@ async def test_it_expires_once() -> None:
     expired = Expired()
     watchdog = Watchdog(expired)
     watchdog.expect("idle", 0.01)
+    watchdog.watch()
     await expired.first()
     await asyncio.sleep(0.05)
     assert len(expired.errors) == 1
@@ -58,8 +60,10 @@ async def test_a_deadline_that_is_moved_expires_at_its_new_time() -> None:
     loop, expired = asyncio.get_running_loop(), Expired()
     watchdog = Watchdog(expired)
     watchdog.expect("idle", 0.05)
+    watchdog.watch()
     started = loop.time()
     watchdog.expect("idle", 0.2)
+    watchdog.watch()
     await expired.first()
     assert loop.time() - started > 0.15
     watchdog.close()
@@ -69,6 +73,7 @@ async def test_a_shorter_clock_takes_the_place_of_a_longer_one() -> None:
     expired = Expired()
     watchdog = Watchdog(expired)
     watchdog.expect("first_token", 1000)
+    watchdog.watch()
     watchdog.expect("idle", 0.01)
     assert (await expired.first()).clock == "idle"
     watchdog.close()
@@ -78,10 +83,12 @@ async def test_a_paused_clock_does_not_run_out() -> None:
     expired = Expired()
     watchdog = Watchdog(expired)
     watchdog.expect("idle", 0.01)
+    watchdog.watch()
     watchdog.pause()
     await asyncio.sleep(0.05)
     assert expired.errors == []
     watchdog.expect("idle", 0.01)
+    watchdog.watch()
     assert (await expired.first()).clock == "idle"
     watchdog.close()
 
@@ -90,6 +97,7 @@ async def test_a_closed_one_does_not_expire() -> None:
     expired = Expired()
     watchdog = Watchdog(expired)
     watchdog.expect("idle", 0.01)
+    watchdog.watch()
     watchdog.close()
     watchdog.close()
     await asyncio.sleep(0.05)
@@ -109,6 +117,18 @@ async def test_moving_a_deadline_makes_no_timer(monkeypatch: pytest.MonkeyPatch)
     watchdog = Watchdog(Expired())
     for _ in range(1000):
         watchdog.expect("idle", 60)
+        watchdog.watch()
         watchdog.pause()
     assert len(made) == 1
+    watchdog.close()
+
+
+async def test_nothing_runs_out_before_somebody_waits() -> None:
+    expired = Expired()
+    watchdog = Watchdog(expired)
+    watchdog.expect("total", 0.01)
+    await asyncio.sleep(0.05)
+    assert not expired.errors
+    watchdog.watch()
+    assert (await expired.first()).clock == "total"
     watchdog.close()
