@@ -6,6 +6,7 @@ the first value; whatever that refuses too is the client's error, in Go's words.
 
 import json
 import re
+from collections.abc import KeysView
 from functools import cache
 from typing import Any, NoReturn, get_args
 
@@ -100,11 +101,11 @@ class _KeyFolder:
     def fold(self, value: Any, schema: type[BaseModel]) -> Any:
         if not isinstance(value, dict):
             return value
-        names = _wire_names(schema)
-        if not names.keys() >= value.keys():
+        names, nested_schemas = _level(schema)
+        if not names >= value.keys():
             folded = _folded_names(schema)
             value = {key if key in names else folded.get(_folded(key), key): item for key, item in value.items()}
-        for name, nested in _nested_schemas(schema):
+        for name, nested in nested_schemas:
             child = value.get(name)
             if isinstance(child, list):
                 value[name] = self._fold_list(child, nested)
@@ -147,8 +148,10 @@ def _wire_names(schema: type[BaseModel]) -> dict[str, type[BaseModel] | None]:
 
 
 @cache
-def _nested_schemas(schema: type[BaseModel]) -> list[tuple[str, type[BaseModel]]]:
-    return [(name, nested) for name, nested in _wire_names(schema).items() if nested is not None]
+def _level(schema: type[BaseModel]) -> tuple[KeysView[str], list[tuple[str, type[BaseModel]]]]:
+    """Return the keys of `schema`, and those of them that have objects with a schema of their own below them."""
+    names = _wire_names(schema)
+    return names.keys(), [(name, nested) for name, nested in names.items() if nested is not None]
 
 
 @cache

@@ -94,6 +94,8 @@ def encode_options(
     `dropped`: parameters the backend was learnt to refuse.
     """
     parameters: dict[str, Any] = {}
+    if not options:
+        return parameters
     for option in TABLE:
         value = options.get(option.name)
         if value is None or value == [] or (option.minimum is not None and value < option.minimum):

@@ -36,6 +36,10 @@ class LocalHosts:
         address, local = _address(host)
         return local or (address is not None and _is_own(address))
 
+    def always_has(self, host: str) -> bool:
+        """Return whether `host` (without port) means this machine whatever its interfaces are: by name, or loopback."""
+        return self.has_name(host) or (len(host) <= _LONGEST_ADDRESS and _address(host)[1])
+
     def has_name(self, host: str) -> bool:
         """Return whether `host` (without port) is a name of this machine; no name at all counts."""
         return host in ("", "localhost", self._machine) or host.endswith(_LOCAL_SUFFIXES)

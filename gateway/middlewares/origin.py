@@ -12,12 +12,15 @@ from gateway.middlewares.cors import OriginPolicy
 from gateway.middlewares.hosts import LocalHosts, without_port
 
 _CLOSE = {"Connection": "close"}
+_MOST_HOSTS = 256
+"""So many Host headers that mean this machine are known again: nearly all requests bring the same one."""
 
 
 def origin_guard(policy: OriginPolicy, listen_host: str) -> Callable[[web.Request, Exchange], web.Response | None]:
     """Return the guard: origins by `policy` (see `install_cors`), hosts only where `listen_host` is loopback."""
     preflight_headers = policy.preflight_headers
     hosts = LocalHosts() if is_loopback(listen_host) else None
+    ours: set[str] = set()
 
     def check_origin(request: web.Request, exchange: Exchange) -> web.Response | None:
         """Let through what comes from an allowed place; refuse the rest, and answer who asks beforehand."""
@@ -29,9 +32,11 @@ def origin_guard(policy: OriginPolicy, listen_host: str) -> Callable[[web.Reques
             exchange.allowed_origin = origin
             if request.method == hdrs.METH_OPTIONS:
                 return web.Response(status=204, headers=preflight_headers)
-        if hosts is None:
+        if hosts is None or (host in ours and request.method != hdrs.METH_OPTIONS):
             return None
         name = without_port(host)
+        if len(ours) < _MOST_HOSTS and hosts.always_has(name):
+            ours.add(host)
         if hosts.has_name(name):
             return web.Response(status=204) if request.method == hdrs.METH_OPTIONS else None
         return None if hosts.has_address(name) else _forbid(exchange)
