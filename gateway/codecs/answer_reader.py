@@ -54,9 +54,11 @@ class AnswerReader(ABC):
             data = self._decide(data)
         try:
             if self._sse is not None:
-                if len(data) >= LEAST_BYTES and self._sse.between_events:
+                if not self._sse.between_events:
+                    return self._feed_stream(self._sse.feed(data))
+                if len(data) >= LEAST_BYTES:
                     return self._feed_burst(self._sse, data)
-                return self._feed_stream(self._sse.feed(data))
+                return self._feed_piece(self._sse, data)
             return self._feed_body(data)
         except EventTooLargeError:
             return [self._fail(TranslationError("the backend sent an event that is too large"))]
@@ -94,6 +96,10 @@ class AnswerReader(ABC):
         if not self.plain:
             self._sse = SseDecoder()
         return head
+
+    def _feed_piece(self, sse: SseDecoder, data: bytes) -> list[Event]:
+        """Read few bytes, of which the first begin an event: most often one event."""
+        return self._feed_stream(sse.feed(data))
 
     def _feed_burst(self, sse: SseDecoder, data: bytes) -> list[Event]:
         """Read many bytes, of which the first begin an event. Raises EventTooLargeError."""

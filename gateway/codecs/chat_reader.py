@@ -38,6 +38,17 @@ class ChatReader(AnswerReader):
         self._surrogate = ""
         self._alike = Repetition()
 
+    def _feed_piece(self, sse: SseDecoder, data: bytes) -> list[Event]:
+        """Read a live token by its text, where others like it were read before."""
+        bare = self._takes_bare_text()
+        if bare and (text := self._alike.text(data)):
+            self.progress += 1
+            return [Text(text)]
+        events = self._feed_stream(sse.feed(data))
+        if bare and len(events) == 1 and isinstance(events[0], Text):
+            self._alike.note(data)
+        return events
+
     def _feed_burst(self, sse: SseDecoder, data: bytes) -> list[Event]:
         """Read many events: those that are alike together, what stands before and behind them one by one."""
         events: list[Event] = []

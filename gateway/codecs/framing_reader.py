@@ -113,7 +113,7 @@ class FramingReader:
             self._assembly = Assembly()
 
     def _feed_stream(self, data: bytes) -> list[Event]:
-        if self.progress and not self._held and self._assembly is None and _is_one_piece(data):
+        if self.progress and not self._held and self._assembly is None and self._is_piece(data):
             self._last = data
             self.progress += 1
             return [Raw(data)]
@@ -126,6 +126,15 @@ class FramingReader:
         if not end:
             return []
         return self._pass(data[:end] if self._held else data)
+
+    def _is_piece(self, data: bytes) -> bool:
+        """Tell whether `data` is one event that is a piece of an answer and no more."""
+        if self._alike.text(data):
+            return True
+        found = _is_one_piece(data)
+        if found:
+            self._alike.note(data)
+        return found
 
     def _pass(self, block: bytes) -> list[Event]:
         """Pass a block of whole events, looking only into those up to the first output and those with a mark."""

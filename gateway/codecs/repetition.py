@@ -1,4 +1,4 @@
-"""Repetition: the events of a stream that differ in their text alone, read together.
+"""Repetition: the events of a stream that differ in their text alone, read by their texts.
 
 A server of models writes the same JSON around each token. Where one such event was read, its likes are told by what
 stands before and after their texts: one search takes a burst of them apart, one look of the decoder reads their texts.
@@ -22,6 +22,7 @@ _TRIES = 3
 _CONTENT = re.compile(rb'"content"\s*:\s*"')
 _STRING = re.compile(rb'(?:[^"\\]|\\.)*')
 _PROBE = "?"
+_decode_text = msgspec.json.Decoder(str).decode
 _decode_texts = msgspec.json.Decoder(str).decode_lines
 
 
@@ -42,6 +43,26 @@ class Repetition:
         self._before = self._after = b""
         self._text_of: Callable[[bytes], bytes] = bytes
         self._tries = _TRIES
+
+    def text(self, data: bytes) -> str:
+        """Return the text of `data` if that is one event, a piece of text like others; "" if not, or not known yet."""
+        before, after = self._before, self._after
+        if before and data.startswith(before) and data.endswith(after):
+            try:
+                text = _decode_text(b'"%b"' % data[len(before) : len(data) - len(after)])
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                return ""
+            self._tries = _TRIES
+            return text
+        return ""
+
+    def note(self, event: bytes) -> None:
+        """Take an event for the example of others that was read as a piece of text and nothing else."""
+        if not self._tries or event[:6] != b"data: " or event[-2:] != b"\n\n" or CR in event:
+            return
+        if event.find(b"\n") == len(event) - 2:
+            self._tries -= 1
+            self._take_example(event)
 
     def find(self, block: bytes, at: int) -> Run | None:
         """Return the events of a block that are alike and nothing but text, from `at` on, where one begins; else None.
@@ -85,7 +106,9 @@ class Repetition:
         end = block.find(b"\n\n", start) + 2
         if start < 2 or end < 2:
             return False
-        event = block[start:end]
+        return self._take_example(block[start:end])
+
+    def _take_example(self, event: bytes) -> bool:
         places = [match.end() for match in _CONTENT.finditer(event)]
         text = _STRING.match(event, places[0]) if len(places) == 1 else None
         if text is None:

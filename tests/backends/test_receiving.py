@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import weakref
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -154,6 +155,7 @@ HEADS = st.sampled_from(
         HEAD.replace(b"\r\n\r\n", b"\n\n", 1),
         b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\nX: chunked\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n\r\n",
+        HEAD.replace(b"\r\n\r\n", b"\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"),
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
     ]
 )
@@ -166,6 +168,8 @@ ENDS = st.sampled_from(
 @given(HEADS, st.lists(FRAMES, max_size=8), ENDS, st.lists(st.integers(0, 5000), max_size=12), st.booleans())
 @example(HEAD, [chunk(b"ab")], LAST, [len(HEAD) + 1], True)
 @example(HEAD, [chunk(b"\r\n0\r\n\r\n")], b"", [], False)
+@example(HEAD.replace(b"\r\n", b"\n"), [chunk(b"ab\r\n\r\n5\r\nhello\r\nxx")], LAST, [], True)
+@example(HEAD, [b"5\r\nabcdeXX", chunk(b"evil")], LAST, [len(HEAD), len(HEAD) + 5], True)
 def test_both_hand_on_the_same(head: bytes, frames: list[bytes], end: bytes, places: list[int], ends: bool) -> None:
     alike(cut(head + b"".join(frames) + end, places), ends=ends)
 
@@ -239,3 +243,49 @@ async def test_a_connection_serves_the_next_answer() -> None:
         assert await read_arrived(body) == b"answer %d" % number
         assert body.is_eof()
         assert not protocol.should_close
+
+
+@pytest.mark.parametrize(
+    ("content", "at"),
+    [
+        (b"1234567890" + b"5\r\nhello\r\n", len(b"14\r\n1234567890")),
+        (b"hello\r\n" + b"x" * 14, len(b"1")),
+        (b"0\r\n\r\nab", len(b"7\r\n0\r\n\r\n")),
+    ],
+    ids=["the rest looks like a chunk", "so does the rest of a size", "the beginning ends like a body"],
+)
+def test_what_looks_like_a_chunk_within_one_is_none(content: bytes, at: int) -> None:
+    data = chunk(content) + chunk(b"more") + LAST
+    for end in range(at + 1, len(data)):
+        found = alike([HEAD, data[:at], data[at:end], data[end:]])
+        assert (found.body, found.eof) == (content + b"more", True)
+
+
+async def test_a_clock_between_reads_is_aiohttps_business(parsed: list[bytes]) -> None:
+    protocol = Receiver(asyncio.get_running_loop())
+    protocol.connection_made(Wires())
+    protocol.set_response_params(read_until_eof=True, read_timeout=60, **READING)
+    protocol.data_received(HEAD)
+    protocol.data_received(chunk(b"ab"))
+    assert parsed == [HEAD, chunk(b"ab")]
+    protocol.close()
+
+
+async def test_whoever_took_an_answer_is_let_go_with_its_end() -> None:
+    protocol = Receiver(asyncio.get_running_loop())
+    protocol.connection_made(Wires())
+    protocol.set_response_params(read_until_eof=True, **READING)
+    protocol.data_received(HEAD)
+    _, body = await protocol.read()
+
+    def take(_data: bytes) -> bool:
+        return True
+
+    kept = weakref.ref(take)
+    protocol.hand_over(body, take)
+    del take
+    protocol.data_received(chunk(b"ab"))
+    assert kept() is not None
+    protocol.data_received(LAST)
+    assert kept() is None
+    assert body.is_eof()

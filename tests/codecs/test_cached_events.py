@@ -6,7 +6,7 @@ import pytest
 
 from gateway.codecs.cached_events import Recording, is_repeatable, unpack
 from gateway.codecs.contract import Encoded
-from gateway.codecs.events import Event, Failure, Finish, Raw, Text, Thinking, ToolCall, Usage, Vectors
+from gateway.codecs.events import Event, Failure, Finish, Raw, Text, Texts, Thinking, ToolCall, Usage, Vectors
 from gateway.errors import UpstreamConnectionError
 
 KEY = b"k" * 32
@@ -35,6 +35,7 @@ def test_every_event_comes_back_as_what_it_was() -> None:
     events: list[Event] = [
         Thinking("Hm\u2028"),
         Text("Hé", LOGPROBS),
+        Texts(["several", "at once"]),
         ToolCall("call_1", "add", '{"a":1}', 2),
         Vectors([[0.1, -1e-300], "AACAPw=="]),
         Usage(7, 12),
@@ -42,6 +43,13 @@ def test_every_event_comes_back_as_what_it_was() -> None:
     ]
     expected = [(type(event), {name: getattr(event, name) for name in event.__struct_fields__}) for event in events]
     assert replayed(*events) == expected
+
+
+def test_pieces_that_came_together_weigh_as_much_as_pieces() -> None:
+    apart = [Text("word")] * 100
+    least = next(size for size in range(100, 100_000, 100) if packed(*apart, Finish("stop"), max_bytes=size))
+    assert packed(Texts(["word"] * 100), Finish("stop"), max_bytes=least)
+    assert packed(Texts(["word"] * 100), Finish("stop"), max_bytes=least - 200) is None
 
 
 def test_the_durations_of_the_backend_are_not_kept() -> None:
