@@ -76,6 +76,11 @@ class Receiver(ResponseHandler):
         else:
             super().data_received(data)
 
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End what is being read, and let go of who takes it: each holds the other."""
+        super().connection_lost(exc)
+        self._body = self._take = None
+
     def pause_reading(self) -> None:
         """Stop the transport. The parser is not stopped within a chunk: what it was given has been taken then."""
         if self._body is None:

@@ -271,7 +271,8 @@ async def test_a_clock_between_reads_is_aiohttps_business(parsed: list[bytes]) -
     protocol.close()
 
 
-async def test_whoever_took_an_answer_is_let_go_with_its_end() -> None:
+@pytest.mark.parametrize("lost", [False, True], ids=["read to its end", "cut"])
+async def test_whoever_took_an_answer_is_let_go_with_its_end(lost: bool) -> None:
     protocol = Receiver(asyncio.get_running_loop())
     protocol.connection_made(Wires())
     protocol.set_response_params(read_until_eof=True, **READING)
@@ -286,6 +287,9 @@ async def test_whoever_took_an_answer_is_let_go_with_its_end() -> None:
     del take
     protocol.data_received(chunk(b"ab"))
     assert kept() is not None
-    protocol.data_received(LAST)
+    if lost:
+        protocol.connection_lost(None)
+    else:
+        protocol.data_received(LAST)
     assert kept() is None
-    assert body.is_eof()
+    assert body.is_eof() is not lost
