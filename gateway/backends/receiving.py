@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.streams import StreamReader
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 _LINE_END: Final = b"\r\n"
 _HEAD_END: Final = b"\r\n\r\n"
@@ -110,7 +110,7 @@ class Receiver(ResponseHandler):
         super().data_received(head)
         if self._buffer:
             message, body = self._buffer[-1][0]
-            if message.chunked and not message.compression and not message.upgrade and self._read_timeout is None:
+            if message.chunked and not message.compression and body is not EMPTY_PAYLOAD and self._read_timeout is None:
                 body.begin_http_chunk_receiving()
                 self._body = body
         if end < len(data):

@@ -156,6 +156,15 @@ HEADS = st.sampled_from(
         b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\nX: chunked\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n\r\n",
         HEAD.replace(b"\r\n\r\n", b"\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"),
+        HEAD.replace(b"200 OK\r\n", b"101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"),
+        HEAD.replace(b"200 OK", b"204 No Content"),
+        HEAD.replace(b"200 OK", b"304 Not Modified"),
+        HEAD.replace(b"200 OK", b"500 Internal Server Error"),
+        HEAD.replace(b"1.1", b"1.0"),
+        HEAD.replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\n"),
+        HEAD.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"),
+        HEAD.replace(b"chunked", b"gzip, chunked"),
+        HEAD.replace(b"chunked", b"chunked, identity"),
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
     ]
 )

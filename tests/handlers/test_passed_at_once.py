@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 from typing import Any
 
@@ -225,3 +226,27 @@ async def test_a_backend_that_says_no_done_is_not_waited_for(
     backend.play([*live(ROLE, *map(token, WORDS), finish(), usage())[:-1], hang])
     async with asyncio.timeout(LONG_S):
         assert way.text(await gateway.ask(way.path, way.body)) == TEXT
+
+
+@each_stream
+async def test_tokens_that_pass_are_signs_of_life(backend: ScriptedBackend, start: StartGateway, way: Way) -> None:
+    gateway = await start(HEARTBEAT_INTERVAL="1", LOG_DETAIL="verbose")
+    steps = [head(), send(ROLE)]
+    for word in WORDS:
+        steps += [sleep(0.12), send(token(word))]
+    backend.play([*steps, send(finish(), usage(), DONE), end])
+    assert way.text(await gateway.ask(way.path, way.body)) == TEXT
+    assert (await gateway.record())["heartbeats"] == 0
+
+
+@each_stream
+async def test_gaps_are_those_between_one_token_and_the_next(
+    backend: ScriptedBackend, gateway: Gateway, way: Way
+) -> None:
+    backend.play(live(*ANSWER))
+    assert way.text(await gateway.ask(way.path, way.body)) == TEXT
+    took_s = (await gateway.record())["duration_ms"] / 1000
+    numbers = (await gateway.ask("/v1/metrics", None, method="GET")).text
+    found = dict(re.findall(r"^gateway_time_between_chunks_seconds_(sum|count) (\S+)$", numbers, re.MULTILINE))
+    assert float(found["count"]) >= len(WORDS) - 1
+    assert 0 < float(found["sum"]) < took_s
