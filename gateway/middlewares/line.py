@@ -4,7 +4,7 @@ A coroutine for each of them would be entered and left by every request, and pas
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from time import monotonic_ns
 from typing import Protocol
@@ -14,7 +14,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from gateway.answers import WholeAnswer
 from gateway.errors import ClientGoneError
-from gateway.exchange import Exchange
+from gateway.exchange import ROUTES, Exchange, RouteInfo
 from gateway.lifecycle import Lifecycle
 from gateway.middlewares.errors import answer_to
 from gateway.middlewares.headers import head_lines
@@ -40,6 +40,7 @@ def line(observers: Sequence[Observer], guards: Sequence[Guard], lifecycle: Life
     """Return the middleware. `observers`: outermost first. `guards`: in the order in which they are asked."""
     at_the_end = tuple(reversed(observers))
     live = lifecycle.live
+    routes: Mapping[web.AbstractRoute, RouteInfo] | None = None
 
     async def answered(request: web.Request, exchange: Exchange, handler: Handler) -> web.StreamResponse:
         """Answer, be it with an error; a cancelled request is let through: its client has left."""
@@ -64,7 +65,10 @@ def line(observers: Sequence[Observer], guards: Sequence[Guard], lifecycle: Life
     @web.middleware
     async def pass_on(request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer one request, and have it noted."""
-        exchange = new_exchange(request)
+        nonlocal routes
+        if routes is None:  # they are added after this middleware, and all there before the first request
+            routes = request.app[ROUTES]
+        exchange = new_exchange(request, routes)
         for observer in observers:
             observer.began(exchange)
         response: web.StreamResponse | None = None

@@ -2,11 +2,12 @@
 
 import os
 import re
+from collections.abc import Mapping
 
 from aiohttp import hdrs, web
 from multidict import CIMultiDictProxy, istr
 
-from gateway.exchange import EXCHANGE, ROUTES, Exchange
+from gateway.exchange import EXCHANGE, Exchange, RouteInfo
 
 REQUEST_ID_HEADER = "X-Request-ID"
 TRACE_HEADER = istr("traceparent")
@@ -46,7 +47,7 @@ def _passed_on(headers: CIMultiDictProxy[str]) -> dict[str, str]:
     return passed
 
 
-def new_exchange(request: web.Request) -> Exchange:
+def new_exchange(request: web.Request, routes: Mapping[web.AbstractRoute, RouteInfo]) -> Exchange:
     """Put an `Exchange` at `request[EXCHANGE]`. A sane X-Request-ID of the client is kept, any other is replaced."""
     headers = request.headers
     offered = headers.get(_OFFERED)
@@ -58,7 +59,7 @@ def new_exchange(request: web.Request) -> Exchange:
         exchange.trace_id = trace_id(headers[TRACE_HEADER])
         if exchange.trace_id is not None:
             exchange.trace_headers = _passed_on(headers)
-    exchange.info = info = request.app[ROUTES].get(request.match_info.route)
+    exchange.info = info = routes.get(request.match_info.route)
     if info is not None:
         exchange.route = info.label
         exchange.dialect = info.dialect
