@@ -12,6 +12,7 @@ import pytest
 
 from gateway.backends import shared_breakers
 from gateway.channel import ChannelError
+from gateway.handlers import metrics
 from gateway.lifecycle import Lifecycle, WorkerPlace
 from tests.conftest import StartGateway
 from tests.support.answers import error, stream
@@ -73,6 +74,12 @@ async def test_a_key_of_ours_that_is_refused_does(backend: ScriptedBackend, star
 ON_ITS_OWN = {"Connection": "close"}
 """Any worker may answer."""
 ASKED = 24
+
+
+@pytest.fixture(autouse=True)
+def numbers_of_all_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the numbers of this process in their registry, for tests that come later: a worker takes them out of it."""
+    monkeypatch.setattr(metrics, "_leave_process_numbers_to_us", lambda: None)
 
 
 @pytest.fixture
