@@ -54,11 +54,11 @@ class AnswerReader(ABC):
             data = self._decide(data)
         try:
             if self._sse is not None:
-                if not self._sse.between_events:
-                    return self._feed_stream(self._sse.feed(data))
                 if len(data) >= LEAST_BYTES:
-                    return self._feed_burst(self._sse, data)
-                return self._feed_piece(self._sse, data)
+                    return self._feed_much(self._sse, data)
+                if self._sse.between_events:
+                    return self._feed_piece(self._sse, data)
+                return self._feed_stream(self._sse.feed(data))
             return self._feed_body(data)
         except EventTooLargeError:
             return [self._fail(TranslationError("the backend sent an event that is too large"))]
@@ -96,6 +96,19 @@ class AnswerReader(ABC):
         if not self.plain:
             self._sse = SseDecoder()
         return head
+
+    def _feed_much(self, sse: SseDecoder, data: bytes) -> list[Event]:
+        """Read many bytes: the rest of an event that a read cut, as most do in a long burst, then the others."""
+        if sse.between_events:
+            return self._feed_burst(sse, data)
+        end = data.find(b"\n\n") + 2
+        if end < 2:
+            return self._feed_stream(sse.feed(data))
+        events = self._feed_stream(sse.feed(data[:end]))
+        if not self.ended and end < len(data):
+            rest = data[end:]
+            events += self._feed_burst(sse, rest) if sse.between_events else self._feed_stream(sse.feed(rest))
+        return events
 
     def _feed_piece(self, sse: SseDecoder, data: bytes) -> list[Event]:
         """Read few bytes, of which the first begin an event: most often one event."""

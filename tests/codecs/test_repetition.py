@@ -309,6 +309,14 @@ def test_looking_for_examples_is_given_up(monkeypatch: pytest.MonkeyPatch) -> No
     assert 0 < len(looked) <= 3
 
 
+@pytest.mark.parametrize("at", [1, 300, len(PIECES_ALIKE) - 1, len(PIECES_ALIKE) - 2])
+def test_an_event_that_a_read_cuts_does_not_keep_those_behind_it_apart(at: int) -> None:
+    reader = settled()
+    events = reader.feed(PIECES_ALIKE[:at], 0) + reader.feed(PIECES_ALIKE[at:] + PIECES_ALIKE, 0)
+    assert "".join(map(said_text, events)) == "".join(f"word {number}" for number in range(9)) * 2
+    assert sum(len(one.texts) for one in events if isinstance(one, Texts)) >= 9
+
+
 def test_live_tokens_are_read_by_their_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """Or nothing here is tested. The form changes once, as it does where `created` is the time of the chunk."""
     for reader in (ChatReader(asked="m"), FramingReader()):
