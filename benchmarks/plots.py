@@ -14,7 +14,7 @@ type Place = Callable[[float, float], tuple[float, float]]
 _COLOURS = ("#2563a8", "#c2571a", "#3b7d3b", "#7a4a9e", "#8a6d1f", "#555555")
 _STYLE = "text{font:12px sans-serif;fill:#333}.t{font-weight:bold}.e{text-anchor:end}.m{text-anchor:middle}"
 _WIDTH = 800
-_LABELS = 260
+_LABELS = 320
 _ROW = 26
 _TOP = 34
 
