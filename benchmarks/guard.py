@@ -22,7 +22,7 @@ LEAST_MARGIN = 0.03
 LOUDEST = 0.10
 """With more noise than this, nothing can be said: that is no pass either."""
 HERE, THERE = "this tree", "the base"
-PASSED, REGRESSED, UNDECIDED = "as before", "REGRESSION", "TOO NOISY"
+PASSED, BETTER, REGRESSED, UNDECIDED = "as before", "better", "REGRESSION", "TOO NOISY"
 
 
 def judged(now_by_base: Ratio, least: float = LEAST_MARGIN, loudest: float = LOUDEST) -> str:
@@ -34,7 +34,7 @@ def judged(now_by_base: Ratio, least: float = LEAST_MARGIN, loudest: float = LOU
     if now_by_base.noise > loudest:
         return UNDECIDED
     if now_by_base.significant and now_by_base.median < 1 - least:
-        return "better"
+        return BETTER
     return PASSED
 
 
@@ -104,8 +104,9 @@ async def counted(report: Report, tree: Path) -> list[str]:
             rows.append([name, "-", number(count), "-", "not in the base"])
             continue
         ratio = count / before[name]
-        more = ratio > 1 + max(LEAST_MARGIN, instructions.MARGIN)
-        rows.append([name, number(before[name]), number(count), f"{ratio:.3f}", REGRESSED if more else PASSED])
+        least = max(LEAST_MARGIN, instructions.MARGIN)
+        verdict = REGRESSED if ratio > 1 + least else BETTER if ratio < 1 - least else PASSED
+        rows.append([name, number(before[name]), number(count), f"{ratio:.3f}", verdict])
     report.tables.append(Table("instructions a unit (callgrind)", ("codec", "base", "now", "ratio", "verdict"), rows))
     return [row[-1] for row in rows]
 

@@ -4,7 +4,7 @@ from math import isnan
 
 import pytest
 
-from benchmarks.guard import PASSED, REGRESSED, UNDECIDED, judged
+from benchmarks.guard import BETTER, PASSED, REGRESSED, UNDECIDED, judged
 from benchmarks.noise import percentile, ratio, spread
 
 NINE = [1.0, 1.1, 0.9, 1.05, 0.95, 1.02, 0.98, 1.01, 0.99]
@@ -45,7 +45,7 @@ def test_rounds_that_were_not_measured_do_not_count() -> None:
     [
         ([1.2] * 9, REGRESSED),
         ([1.02] * 9, PASSED),
-        ([0.8] * 9, "better"),
+        ([0.8] * 9, BETTER),
         ([1.2] * 5, UNDECIDED),
         ([0.6, 0.7, 0.8, 0.9, 1.04, 1.2, 1.3, 1.4, 1.5], UNDECIDED),
     ],
