@@ -148,7 +148,7 @@ class Channel:
             return
         try:
             self._reply(Frame(id=frame.id, payload=await topic(frame.payload)))
-        except Exception as error:  # noqa: BLE001 - sent on to the process that asked, which raises it: swallowed or raised here, that one would wait in vain
+        except Exception as error:  # noqa: BLE001 - the process that asked is told, and raises ChannelError; raised here it would be left waiting
             self._reply(Frame(id=frame.id, error=f"{type(error).__name__}: {error}"))
 
     def _reply(self, frame: Frame) -> None:

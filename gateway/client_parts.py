@@ -33,7 +33,7 @@ class ListenConfig(Part):
         "127.0.0.1",
         validation_alias="PROXY_HOST",
         description="Address to listen on. 0.0.0.0 or :: opens it to other machines: set API_KEYS then.",
-        examples=["0.0.0.0"],  # noqa: S104 - an example, shown in the documentation: the default is loopback alone # nosec B104
+        examples=["0.0.0.0"],  # noqa: S104 - words of the documentation: nothing listens there unless its owner says so # nosec B104
     )
     port: Port = Field(
         11434,

@@ -22,7 +22,7 @@ ProxyException                500   anything that has a clear answer for the cli
 from collections.abc import Mapping
 
 
-class ProxyException(Exception):  # noqa: N818 - the family's name, which is caught; its members, which are raised, end in Error
+class ProxyException(Exception):  # noqa: N818 - never raised itself: the classes that are end in Error, and this names their family where it is caught
     """An error with an answer: `status` (HTTP), `kind` (a bounded label), safe `message`, `headers` to add."""
 
     status: int = 500

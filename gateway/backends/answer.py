@@ -212,7 +212,8 @@ class Answer:
     def _take(self, data: bytes) -> bool:
         """Read what arrives while `next` waits, and pass it on; return False where that is left to `next`.
 
-        So is what ends the answer. It wakes `next`, which finds it read already.
+        So is what ends the answer. It wakes `next`, which finds it read already. A mistake of ours is raised there too:
+        raised here it would reach the event loop, which closes the connection, and the backend would be blamed.
         """
         taker = self._taker
         if not self._waiting or taker is None or self._stopped is not None or self._read_already is not None:
@@ -228,7 +229,7 @@ class Answer:
                 self._read_already = events
             elif events:
                 done_ns = taker.take(events, now_ns)
-        except Exception as error:  # noqa: BLE001 - raised by `next`, which is woken: raised here, it would be the connection's
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is not lost: `next` raises it in the task of the request
             self._raised = error
         exchange.translation_ns += done_ns - now_ns
         exchange.waited_ns -= done_ns - now_ns

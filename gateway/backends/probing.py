@@ -93,7 +93,7 @@ class Prober:
         while True:
             try:
                 await self.probe()
-            except Exception:  # noqa: BLE001 - a mistake of ours, which is logged: without its loop a backend would keep its last state for ever
+            except Exception:  # noqa: BLE001 - logged with its traceback; if it ended this loop, a backend that is down would stay down for ever
                 _log.exception("probe failed")
             await asyncio.sleep(self._interval_s)
 

@@ -22,6 +22,7 @@ _NOT_SUPPORTED = "is not supported"
 """What llama.cpp says of an image to a model without eyes, with 500: asking again would not change it."""
 _BASE_S = 0.25
 _LONGEST_S = 8.0
+_chance = random.SystemRandom()
 
 
 class Verdict(Enum):
@@ -90,4 +91,4 @@ def pause_s(error: ProxyException, failures: int, longest_s: float) -> float | N
 
 def _between(low: float, high: float) -> float:
     """Return a number that spreads clients over time."""
-    return random.uniform(low, high)  # noqa: S311 - no secret: who guesses it learns when we ask again, and no more # nosec B311
+    return _chance.uniform(low, high)

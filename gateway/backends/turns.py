@@ -38,7 +38,7 @@ class Turns:
     def other(self, than: int) -> int:
         """Return another one by chance, by weight. There must be one."""
         starts = self._starts
-        point = random.random() * (starts[-1] - self._weights[than])  # noqa: S311 - no secret: who guesses it learns which backend is next, and no more # nosec B311
+        point = random.random() * (starts[-1] - self._weights[than])  # noqa: S311 - it spreads load, at every request: the system's own takes twenty times as long, and to foresee it gains nothing # nosec B311
         if point >= starts[than]:
             point += self._weights[than]
         found = min(bisect_right(starts, point) - 1, len(self._weights) - 1)

@@ -91,5 +91,5 @@ async def _ask(report: ModelReport, name: str, probe: Probe, patient: Patient, w
         report.checks[name] = await probe(patient)
     except ProxyException as error:
         report.checks[name] = told_by(error)
-    except Exception as error:  # noqa: BLE001 - reported as a failed check, with its type: a server's one odd answer must not lose all other results
+    except Exception as error:  # noqa: BLE001 - told as a failed check with its type; raised, one odd answer would lose the results of all other checks
         report.checks[name] = Result(Answer.FAILED, f"an answer that was not foreseen ({type(error).__name__})")

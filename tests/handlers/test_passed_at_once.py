@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import socket
 from typing import Any
 
 import pytest
@@ -170,15 +169,8 @@ async def test_a_client_that_reads_slowly_slows_the_backend(
     for _ in range(count):
         steps += [send(big), sleep(0)]
     backend.play([*steps, send(finish(), usage(), DONE), end])
-    body = json.dumps(way.body).encode()
-    with socket.socket() as client:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.setblocking(False)
+    async with gateway.unread(way.path, way.body) as client:
         loop = asyncio.get_running_loop()
-        await loop.sock_connect(client, ("127.0.0.1", gateway.port))
-        headers = f"Host: 127.0.0.1\r\nConnection: close\r\nContent-Length: {len(body)}"
-        request = f"POST {way.path} HTTP/1.1\r\n{headers}\r\n\r\n"
-        await loop.sock_sendall(client, request.encode() + body)
         await asyncio.sleep(1.0)
         waiting = (await backend.call()).transport.get_write_buffer_size()
         got = 0

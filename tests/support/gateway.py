@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -96,6 +97,19 @@ class Gateway:
             method, self.url + path, data=None if data is None else BytesIO(data), headers=headers
         ) as response:
             yield response
+
+    @asynccontextmanager
+    async def unread(self, path: str, body: object) -> AsyncIterator[socket.socket]:
+        """POST a body as JSON over a socket with next to no room for the answer, of which nothing is read here."""
+        data = json.dumps(body).encode()
+        headers = f"Host: 127.0.0.1\r\nConnection: close\r\nContent-Length: {len(data)}"
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(client, ("127.0.0.1", self.port))
+            await loop.sock_sendall(client, f"POST {path} HTTP/1.1\r\n{headers}\r\n\r\n".encode() + data)
+            yield client
 
     def said(self) -> list[dict[str, Any]]:
         """Return all log lines so far."""
