@@ -12,7 +12,7 @@ from collections.abc import Mapping
 TIMEOUT_S = 4.0
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 11434
-REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where a socket for all interfaces is reached
+REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where a socket for all interfaces is reached # nosec B104
 """Where this machine reaches a socket that listens on every interface."""
 
 
