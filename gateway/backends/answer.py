@@ -216,9 +216,7 @@ class Answer:
         raised here it would reach the event loop, which closes the connection, and the backend would be blamed.
         """
         taker = self._taker
-        if not self._waiting or taker is None or self._stopped is not None or self._read_already is not None:
-            return False
-        if self._raised is not None or not taker.ready:
+        if not self._waiting or taker is None or self._stopped is not None or not taker.ready:
             return False
         exchange = self._exchange
         now_ns = done_ns = monotonic_ns()

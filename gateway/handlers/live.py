@@ -86,14 +86,7 @@ class Outlet:
 
     async def write(self, data: bytes, chunks: int, now_ns: int) -> None:
         """Write output; `chunks` is how many elements of the stream `data` has."""
-        exchange = self._exchange
-        if exchange.first_chunk_ns is None:
-            exchange.first_chunk_ns = now_ns
-            exchange.waited_first_ns = exchange.waited_ns
-        elif self._gaps is not None:
-            self._gaps.observe(now_ns - self._output_ns)
-        self._output_ns = now_ns
-        exchange.chunks += chunks
+        self._count(chunks, now_ns)
         await self._write(data)
 
     @property
@@ -107,16 +100,22 @@ class Outlet:
 
     def write_at_once(self, data: bytes, chunks: int, now_ns: int) -> None:
         """Write output as `write` does, where it is `ready`."""
-        exchange = self._exchange
-        if self._gaps is not None:
-            self._gaps.observe(now_ns - self._output_ns)
-        self._output_ns = now_ns
-        exchange.chunks += chunks
-        exchange.sent_bytes += len(data)
+        self._count(chunks, now_ns)
+        self._exchange.sent_bytes += len(data)
         self._written_s = self._loop.time()
         if self._transport is not None:
             # What aiohttp's writer makes of it (RFC 9112, section 7.1), without its questions.
             self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+
+    def _count(self, chunks: int, now_ns: int) -> None:
+        exchange = self._exchange
+        if exchange.first_chunk_ns is None:
+            exchange.first_chunk_ns = now_ns
+            exchange.waited_first_ns = exchange.waited_ns
+        elif self._gaps is not None:
+            self._gaps.observe(now_ns - self._output_ns)
+        self._output_ns = now_ns
+        exchange.chunks += chunks
 
     async def close(self, last: bytes = b"") -> web.StreamResponse:
         """Write the last bytes, if any, and end the answer."""
