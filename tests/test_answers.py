@@ -1,7 +1,10 @@
+"""Whole answers against aiohttp's own: the same bytes, written at once where that is possible."""
+
 import re
 
 import pytest
 from aiohttp import hdrs, web
+from aiohttp.abc import AbstractStreamWriter
 from aiohttp.test_utils import TestServer
 from multidict import CIMultiDict
 from pytest_aiohttp.plugin import AiohttpServer
@@ -99,3 +102,32 @@ async def test_an_answer_that_was_told_to_close_says_so(aiohttp_server: AiohttpS
     answer = await talk(server.port or 0, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert b"\r\nConnection: close\r\n" in answer
     assert answer.endswith(b"\r\n\r\n" + BODY)
+
+
+@pytest.mark.parametrize(
+    ("request_line", "more", "usual"),
+    [
+        ("GET /ours HTTP/1.1", "", 0),
+        ("GET /ours?times=100000 HTTP/1.1", "", 0),
+        ("GET /ours?status=404 HTTP/1.1", "", 1),
+        ("HEAD /ours HTTP/1.1", "", 1),
+        ("GET /ours HTTP/1.1", "Connection: close\r\n", 1),
+        ("GET /ours HTTP/1.0", "", 1),
+    ],
+)
+async def test_only_what_is_not_usual_takes_aiohttps_way(
+    aiohttp_server: AiohttpServer, monkeypatch: pytest.MonkeyPatch, request_line: str, more: str, usual: int
+) -> None:
+    taken: list[str] = []
+    start = web.Response._start
+
+    async def watched(self: web.Response, request: web.BaseRequest) -> AbstractStreamWriter:
+        if isinstance(self, WholeAnswer):
+            taken.append(request.path)
+        return await start(self, request)
+
+    monkeypatch.setattr(web.Response, "_start", watched)
+    server = await aiohttp_server(application())
+    last = b"" if more or "1.0" in request_line else b"GET /theirs HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    await talk(server.port or 0, f"{request_line}\r\nHost: localhost\r\n{more}\r\n".encode() + last)
+    assert len(taken) == usual
